@@ -102,6 +102,9 @@ pub enum Level {
     Retained,
     /// It set the retained value of a leaf that can be computed from another: kept in memory only.
     Derived,
+    /// It set the retained value of a leaf that changes with time alone, such as the seconds left: never on disk, never
+    /// queued for somebody who is slow or away, and no part of what a client that comes back has missed.
+    Reading,
 }
 
 /// Something that happened: a topic and a payload with its place in the one order.

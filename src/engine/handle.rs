@@ -2,12 +2,13 @@
 //!
 //! Identity and rights do not belong here; an edge has checked them before it submits.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use super::tree::Snapshot;
 use crate::domain::{
+    hub::{Presence, RoomChange},
     publication::{Accepted, Publish},
     rejection::{Code, Rejection},
     topic::Filter,
@@ -30,22 +31,13 @@ pub enum Lane {
 #[error("the hub is stopping")]
 pub struct Stopped;
 
+#[derive(Debug)]
 pub(super) enum Message {
-    Publish {
-        batch: Vec<Publish>,
-        reply: Option<oneshot::Sender<Vec<Outcome>>>,
-        credit: OwnedSemaphorePermit,
-    },
-    Snapshot {
-        filters: Vec<Filter>,
-        reply: oneshot::Sender<Snapshot>,
-    },
-    Here {
-        change: crate::domain::hub::Presence,
-    },
-    Sizes {
-        reply: oneshot::Sender<Sizes>,
-    },
+    Publish { batch: Vec<Publish>, reply: Option<oneshot::Sender<Vec<Outcome>>>, credit: OwnedSemaphorePermit },
+    Snapshot { filters: Vec<Filter>, reply: oneshot::Sender<Snapshot> },
+    Here { change: Presence },
+    Room { change: RoomChange, reply: oneshot::Sender<Vec<Outcome>> },
+    Sizes { reply: oneshot::Sender<Sizes> },
 }
 
 /// How much the engine holds, for `$SYS` and `/metrics`.
@@ -83,6 +75,7 @@ pub struct EngineHandle {
     pub(super) client_credit: Arc<Semaphore>,
     pub(super) hub_credit: Arc<Semaphore>,
     pub(super) client_credit_bytes_max: u32,
+    pub(super) hub_credit_bytes_max: u32,
 }
 
 impl EngineHandle {
@@ -132,8 +125,16 @@ impl EngineHandle {
     ///
     /// # Errors
     /// [`Stopped`], when the hub is stopping.
-    pub async fn here(&self, change: crate::domain::hub::Presence) -> Result<(), Stopped> {
+    pub async fn here(&self, change: Presence) -> Result<(), Stopped> {
         self.inbox.send(Message::Here { change }).await.map_err(|_| Stopped)
+    }
+
+    /// Creates, renames or deletes a room; answered when it is on disk.
+    pub async fn change_room(&self, change: RoomChange) -> Outcome {
+        let stopped = || Rejection::new(Code::Busy, "The hub is stopping, or could not keep it.");
+        let (reply, outcomes) = oneshot::channel();
+        self.inbox.send(Message::Room { change, reply }).await.map_err(|_| stopped())?;
+        outcomes.await.map_err(|_| stopped())?.into_iter().next().unwrap_or_else(|| Err(stopped()))
     }
 
     /// How much the engine holds.
@@ -159,11 +160,12 @@ impl EngineHandle {
         batch: Vec<Publish>,
         reply: Option<oneshot::Sender<Vec<Outcome>>>,
     ) -> Result<(), Stopped> {
-        let credit = match lane {
-            Lane::Client => &self.client_credit,
-            Lane::Hub => &self.hub_credit,
+        let (credit, bytes_max) = match lane {
+            Lane::Client => (&self.client_credit, self.client_credit_bytes_max),
+            Lane::Hub => (&self.hub_credit, self.hub_credit_bytes_max),
         };
-        let permits = credit_bytes(&batch).min(self.client_credit_bytes_max / 4);
+        // One batch never takes it all, however large it is: others get a turn.
+        let permits = credit_bytes(&batch).min(bytes_max / 4);
         let credit = Arc::clone(credit).acquire_many_owned(permits).await.map_err(|_| Stopped)?;
         self.inbox.send(Message::Publish { batch, reply, credit }).await.map_err(|_| Stopped)
     }
@@ -176,6 +178,3 @@ fn credit_bytes(batch: &[Publish]) -> u32 {
     let bytes: usize = batch.iter().map(|publish| publish.bytes() + MESSAGE_OVERHEAD_BYTES).sum();
     u32::try_from(bytes).unwrap_or(u32::MAX)
 }
-
-/// How long a sender waits for credit before it is worth a word in the log.
-pub const CREDIT_WAIT_WORTH_TELLING: Duration = Duration::from_secs(1);

@@ -18,9 +18,9 @@ mod task;
 mod tree;
 
 pub use batch::{Batch, Outlet, OutletReceiver, Settled};
-pub use handle::{EngineHandle, Lane, Outcome, Receipt, Stopped};
-pub use task::{Engine, EngineLimits, StoreHealth};
-pub use tree::{Change, Changes, Retained, Snapshot, Tree};
+pub use handle::{EngineHandle, Lane, Outcome, Receipt, Sizes, Stopped};
+pub use task::{Engine, EngineLimits, JournalEntry, REVISION_BLOCK, Storage, StoreHealth, storage};
+pub use tree::{Change, Changes, Retained, Snapshot, TOMBSTONES_MAX, Tree};
 
 #[cfg(test)]
 mod tests;

@@ -182,14 +182,17 @@ impl Tree {
         self.values.get(topic)
     }
 
-    /// Every retained value that `filter` matches, by topic.
-    pub fn matching<'a>(&'a self, filter: &'a Filter) -> impl Iterator<Item = &'a Retained> {
-        let prefix = filter.literal_prefix();
+    /// Every retained value whose topic begins with `prefix`, by topic.
+    pub fn below<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = &'a Retained> {
         self.values
             .range::<str, _>((Bound::Included(prefix), Bound::Unbounded))
             .take_while(move |(topic, _)| topic.as_str().starts_with(prefix))
-            .filter(move |(topic, _)| filter.matches(topic.as_str()))
             .map(|(_, retained)| retained)
+    }
+
+    /// Every retained value that `filter` matches, by topic.
+    pub fn matching<'a>(&'a self, filter: &'a Filter) -> impl Iterator<Item = &'a Retained> {
+        self.below(filter.literal_prefix()).filter(move |retained| filter.matches(retained.topic.as_str()))
     }
 
     /// Every retained value that one of `filters` matches, each once, by topic.
@@ -219,7 +222,7 @@ impl Tree {
             .snapshot(filters)
             .values
             .into_iter()
-            .filter(|retained| retained.seq > seq)
+            .filter(|retained| retained.seq > seq && retained.level != Level::Reading)
             .map(Change::Set)
             .collect();
         let mut deleted: BTreeMap<&Topic, u64> = BTreeMap::new();
