@@ -5,6 +5,8 @@ pub mod domain;
 #[cfg(feature = "hub")]
 pub mod clock;
 #[cfg(feature = "hub")]
+pub mod config;
+#[cfg(feature = "hub")]
 pub mod engine;
 #[cfg(feature = "hub")]
 pub mod store;
