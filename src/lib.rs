@@ -10,3 +10,7 @@ pub mod config;
 pub mod engine;
 #[cfg(feature = "hub")]
 pub mod store;
+#[cfg(feature = "hub")]
+pub mod app;
+#[cfg(feature = "hub")]
+pub mod cli;
