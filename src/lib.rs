@@ -1,1 +1,8 @@
-#![doc = "Lockstep."]
+#![doc = include_str!("ARCHITECTURE.md")]
+
+pub mod domain;
+
+#[cfg(feature = "hub")]
+pub mod clock;
+#[cfg(feature = "hub")]
+pub mod engine;

@@ -1,0 +1,148 @@
+//! What a topic below the hub's root points at, and how to tell somebody that it points at nothing.
+//!
+//! Doing something about it does not belong here.
+
+use std::collections::BTreeMap;
+
+use super::Room;
+use crate::domain::{
+    id::Id,
+    rejection::{Code, Rejection},
+    topic::Topic,
+};
+
+/// The most characters of a topic that a rejection repeats.
+const ECHO_CHARS_MAX: usize = 200;
+
+/// The most characters of a name that is compared with the names that exist.
+const COMPARED_CHARS_MAX: usize = 64;
+
+/// A place below the root.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Address<'a> {
+    /// `hub/<leaf>`.
+    HubLeaf(&'a str),
+    /// `device/<id>/<anything>`.
+    Device { device: &'a str, leaf: &'a str },
+    /// `<room>/<thing>/<leaf>`.
+    ThingLeaf { room: &'a str, thing: &'a str, leaf: &'a str },
+    /// Anything else below the root.
+    Nothing,
+}
+
+impl<'a> Address<'a> {
+    /// What `topic` points at; none where it does not lie below `root`.
+    pub(super) fn of(root: &Id, topic: &'a Topic) -> Option<Self> {
+        let text = topic.as_str();
+        let rest = text.strip_prefix(root.as_str())?;
+        if rest.is_empty() {
+            return Some(Self::Nothing);
+        }
+        let rest = rest.strip_prefix('/')?;
+        Some(match rest.split_once('/') {
+            Some(("hub", leaf)) => Self::HubLeaf(leaf),
+            Some(("device", rest)) => match rest.split_once('/') {
+                Some((device, leaf)) if !leaf.is_empty() => Self::Device { device, leaf },
+                _ => Self::Nothing,
+            },
+            Some((room, rest)) => match rest.split_once('/') {
+                Some((thing, leaf)) if !leaf.contains('/') => Self::ThingLeaf { room, thing, leaf },
+                _ => Self::Nothing,
+            },
+            None => Self::Nothing,
+        })
+    }
+}
+
+/// Why nobody may publish to `topic`, which lies below `root`, and the nearest topic that would do.
+pub(super) fn refusal(root: &Id, rooms: &BTreeMap<Id, Room>, topic: &Topic) -> (Rejection, Option<String>) {
+    let levels: Vec<&str> = topic.levels().skip(1).take(8).collect();
+    let shown = shorten(topic.as_str());
+    if let ["hub", ..] = levels[..] {
+        return (Rejection::new(Code::OwnedTopic, format!("`{shown}` is the hub's own.")), None);
+    }
+    if let ["device", ..] = levels[..] {
+        let message = format!(
+            "`{shown}` is no topic of a device: {root}/device/<id>/<leaf> is, with an id of a-z, 0-9, `_` and `-`."
+        );
+        return (Rejection::new(Code::UnknownLeaf, message), None);
+    }
+    let room_asked = levels.first().copied().unwrap_or_default();
+    let Some(room) = rooms.get(room_asked) else {
+        let nearest = nearest(room_asked, rooms.keys().map(Id::as_str));
+        let suggestion = nearest.map(|room| {
+            let mut levels = levels.clone();
+            if let Some(first) = levels.first_mut() {
+                *first = room;
+            }
+            format!("{root}/{}", levels.join("/"))
+        });
+        let message = format!("There is no room `{}`{}", shorten(room_asked), or(suggestion.as_deref()));
+        return (Rejection::new(Code::UnknownRoom, message), suggestion);
+    };
+    let thing_asked = levels.get(1).copied().unwrap_or_default();
+    if thing_asked == "people" && levels.len() == 2 {
+        return (Rejection::new(Code::OwnedTopic, format!("`{shown}` is the hub's own.")), None);
+    }
+    let Some(slot) = room.things.get(thing_asked) else {
+        let suggestion = nearest(thing_asked, room.things.keys().map(Id::as_str))
+            .map(|thing| format!("{root}/{room_asked}/{thing}/set"));
+        let message =
+            format!("The room `{room_asked}` has no thing `{}`{}", shorten(thing_asked), or(suggestion.as_deref()));
+        return (Rejection::new(Code::UnknownThing, message), suggestion);
+    };
+    let suggestion = Some(format!("{root}/{room_asked}/{thing_asked}/set"));
+    let leaf = levels.get(2).copied().unwrap_or_default();
+    let mut owned = ["state", "event", "rejected"].into_iter().chain(slot.leaf_names());
+    if levels.len() == 3 && owned.any(|known| known == leaf) {
+        let message = format!("`{shown}` is the hub's own{}", or(suggestion.as_deref()));
+        return (Rejection::new(Code::OwnedTopic, message), suggestion);
+    }
+    let message = format!("The thing `{thing_asked}` has no leaf `{}`{}", shorten(leaf), or(suggestion.as_deref()));
+    (Rejection::new(Code::UnknownLeaf, message), suggestion)
+}
+
+fn or(suggestion: Option<&str>) -> String {
+    suggestion.map_or_else(|| ".".to_owned(), |topic| format!("; did you mean `{}`?", shorten(topic)))
+}
+
+/// `text`, cut where it is very long.
+pub(super) fn shorten(text: &str) -> String {
+    if text.chars().count() <= ECHO_CHARS_MAX {
+        return text.to_owned();
+    }
+    text.chars().take(ECHO_CHARS_MAX).chain(['…']).collect()
+}
+
+/// The name that is most like `asked`, where one is like it at all: at most a third of it, and at least two, letters apart.
+fn nearest<'a>(asked: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let asked: Vec<char> = asked.chars().take(COMPARED_CHARS_MAX).collect();
+    let far = (asked.len() / 3).max(2);
+    names
+        .map(|name| (distance(&asked, &name.chars().collect::<Vec<_>>()), name))
+        .filter(|(distance, name)| *distance <= far && *distance < name.chars().count())
+        .min()
+        .map(|(_, name)| name)
+}
+
+/// How many letters have to be changed, added, taken away or swapped with their neighbour (optimal string alignment).
+fn distance(a: &[char], b: &[char]) -> usize {
+    let mut rows = vec![vec![0; b.len() + 1]; a.len() + 1];
+    for (i, row) in rows.iter_mut().enumerate() {
+        row[0] = i;
+    }
+    for j in 0..=b.len() {
+        rows[0][j] = j;
+    }
+    for i in 1..=a.len() {
+        for j in 1..=b.len() {
+            let change = rows[i - 1][j - 1] + usize::from(a[i - 1] != b[j - 1]);
+            let mut best = change.min(rows[i - 1][j] + 1).min(rows[i][j - 1] + 1);
+            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
+                best = best.min(rows[i - 2][j - 2] + 1);
+            }
+            rows[i][j] = best;
+        }
+    }
+    rows[a.len()][b.len()]
+}

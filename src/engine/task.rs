@@ -1,0 +1,399 @@
+//! The owning task itself.
+//!
+//! What a publish means does not belong here (that is the domain), nor does anything that may wait.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::{
+    sync::{Semaphore, mpsc, oneshot, watch},
+    time::Instant,
+};
+
+use super::{
+    batch::{Batch, Outlet, OutletReceiver, Settled},
+    handle::{EngineHandle, Message, Outcome, Sizes},
+    tree::{Snapshot, Tree},
+};
+use crate::{
+    clock::Clock,
+    domain::{
+        hub::{Hub, Reaction, Record, RoomChange},
+        publication::{Publication, Publish, Qos},
+        rejection::{Code, Rejection},
+        time::Now,
+    },
+};
+
+/// How long the hub trusts its timer before it looks at the clocks again while a timer runs: a machine that was suspended, or a wall
+/// clock that jumped, is noticed within it. An idle hub sleeps as long as it likes.
+const LOOK_AT_CLOCKS_AFTER: Duration = Duration::from_secs(1);
+
+/// How many revisions are reserved on disk at a time.
+pub const REVISION_BLOCK: u64 = 10_000;
+
+/// What bounds the engine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EngineLimits {
+    /// Bytes of publishes that clients may have under way, from the inbox to the last reader.
+    pub client_credit_bytes_max: u32,
+    /// The same for what the hub itself owes: wills, availability.
+    pub hub_credit_bytes_max: u32,
+    /// Messages that wait in the inbox.
+    pub inbox_messages_max: usize,
+    /// Topics with a retained value.
+    pub retained_topics_max: usize,
+    /// Bytes of all retained values together.
+    pub retained_bytes_max: usize,
+    /// Bytes of one retained value.
+    pub retained_value_bytes_max: usize,
+}
+
+impl Default for EngineLimits {
+    fn default() -> Self {
+        Self {
+            client_credit_bytes_max: 16 << 20,
+            hub_credit_bytes_max: 4 << 20,
+            inbox_messages_max: 1024,
+            retained_topics_max: 100_000,
+            retained_bytes_max: 256 << 20,
+            retained_value_bytes_max: 1 << 20,
+        }
+    }
+}
+
+/// Whether what must last can be written.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum StoreHealth {
+    /// It can.
+    #[default]
+    Healthy,
+    /// It cannot at the moment.
+    Failing {
+        /// Why, in a sentence for people.
+        reason: String,
+    },
+}
+
+/// What goes to the journal: a batch, and the answers that wait for it. The batch may be empty where only answers wait.
+#[derive(Debug)]
+pub struct JournalEntry {
+    /// What happened.
+    pub batch: Arc<Batch>,
+    /// Who is told when it is on disk.
+    pub settled: Settled,
+    /// The newest revision that the batch gives away, where it gives one.
+    pub revision: Option<u64>,
+    /// Finished phases for the history.
+    pub finished: Vec<Record>,
+}
+
+/// The journal's side of the engine.
+#[derive(Debug)]
+pub struct Storage {
+    /// Where entries go.
+    pub entries: mpsc::Sender<JournalEntry>,
+    /// How the disk is.
+    pub health: watch::Receiver<StoreHealth>,
+    /// Up to which revision the disk knows of; grows when the journal has reserved more.
+    pub revision_ceiling: watch::Receiver<u64>,
+}
+
+/// The engine before it runs.
+#[derive(Debug)]
+pub struct Engine {
+    hub: Hub,
+    clock: Clock,
+    limits: EngineLimits,
+    tree: Tree,
+    outlets: Vec<Outlet>,
+    storage: Option<Storage>,
+    inbox: mpsc::Receiver<Message>,
+    hub_credit: Arc<Semaphore>,
+    /// Messages that an outlet could not take although there was credit: a reader that is gone.
+    lost_outlets: usize,
+}
+
+impl Engine {
+    /// An engine for `hub`, and the way to it. Everything submitted before [`run`](Self::run) waits for it.
+    #[must_use]
+    pub fn new(hub: Hub, clock: Clock, limits: EngineLimits) -> (Self, EngineHandle) {
+        let (sender, inbox) = mpsc::channel(limits.inbox_messages_max);
+        let client_credit_bytes_max = limits.client_credit_bytes_max.max(4096);
+        let hub_credit = Arc::new(Semaphore::new(limits.hub_credit_bytes_max.max(4096) as usize));
+        let handle = EngineHandle {
+            inbox: sender,
+            client_credit: Arc::new(Semaphore::new(client_credit_bytes_max as usize)),
+            hub_credit: Arc::clone(&hub_credit),
+            client_credit_bytes_max,
+            hub_credit_bytes_max: limits.hub_credit_bytes_max.max(4096),
+        };
+        let engine = Self {
+            hub,
+            clock,
+            limits,
+            tree: Tree::default(),
+            outlets: Vec::new(),
+            storage: None,
+            inbox,
+            hub_credit,
+            lost_outlets: 0,
+        };
+        (engine, handle)
+    }
+
+    /// A new way out: gets every batch from the start on.
+    pub fn outlet(&mut self) -> OutletReceiver {
+        // A batch costs at least one message's overhead of credit, so this many can never be under way; the engine's own
+        // wake-ups are skipped while an outlet has no room.
+        let batches = (self.limits.client_credit_bytes_max + self.limits.hub_credit_bytes_max) / 256 + 64;
+        let (outlet, receiver) = mpsc::channel(batches as usize);
+        self.outlets.push(outlet);
+        receiver
+    }
+
+    /// Where what must last goes. Without it nothing lasts, and everything is acknowledged at once.
+    pub fn set_storage(&mut self, storage: Storage) {
+        self.storage = Some(storage);
+    }
+
+    /// Puts back the retained tree of an earlier run, then everything that the hub itself shows, `online` included.
+    ///
+    /// Call it once, after the outlets were made and before [`run`](Self::run). `revision` is the newest one that may have been given.
+    pub fn start(&mut self, restored: Vec<Publication>, revision: u64) {
+        let now = self.clock.now();
+        let values = restored.iter().map(|value| (&value.topic, &value.payload[..]));
+        let mut reaction = self.hub.start(values, revision, now);
+        let root = format!("{}/", self.hub.root());
+        let device = format!("{root}device/");
+        let mut publications: Vec<Publication> = restored
+            .into_iter()
+            // What the hub itself says is said anew.
+            .filter(|value| !value.topic.as_str().starts_with(&root) || value.topic.as_str().starts_with(&device))
+            .collect();
+        publications.append(&mut reaction.publications);
+        publications.append(&mut self.hub.announce(true).publications);
+        reaction.publications = publications;
+        self.hand_out(reaction, Vec::new(), Vec::new());
+    }
+
+    /// Runs until every [`EngineHandle`] is gone or `stop` is done; then says `offline` and closes the outlets.
+    pub async fn run(mut self, stop: impl Future<Output = ()>) {
+        tokio::pin!(stop);
+        let timer = tokio::time::sleep(Duration::ZERO);
+        tokio::pin!(timer);
+        let mut armed = None;
+        loop {
+            let now = self.clock.now();
+            let due = self.hub.next_wakeup();
+            if due.is_some_and(|at| at <= now.mono) {
+                self.wake(now);
+                // Whoever publishes gets a turn between two wake-ups.
+                tokio::task::yield_now().await;
+            }
+            let due = self.hub.next_wakeup();
+            if armed != due {
+                armed = due;
+                if let Some(at) = due {
+                    timer.as_mut().reset(Instant::now() + at.since(self.clock.now().mono).min(LOOK_AT_CLOCKS_AFTER));
+                }
+            }
+            tokio::select! {
+                biased;
+                () = &mut stop => break,
+                () = &mut timer, if armed.is_some() => armed = None,
+                message = self.inbox.recv() => match message {
+                    Some(message) => self.take(message),
+                    None => break,
+                },
+            }
+        }
+        let reaction = self.hub.announce(false);
+        self.hand_out(reaction, Vec::new(), Vec::new());
+    }
+
+    fn wake(&mut self, now: Now) {
+        let reaction = self.hub.wake(now);
+        if !reaction.publications.is_empty() {
+            let credit = Arc::clone(&self.hub_credit);
+            let permits = credit.try_acquire_many_owned(256).into_iter().collect();
+            self.hand_out(reaction, permits, Vec::new());
+        }
+    }
+
+    fn take(&mut self, message: Message) {
+        match message {
+            Message::Publish { batch, reply, credit } => {
+                let now = self.clock.now();
+                let mut reaction = Reaction::default();
+                let mut outcomes = Vec::with_capacity(if reply.is_some() { batch.len() } else { 0 });
+                let mut durable = false;
+                for publish in &batch {
+                    let from = reaction.publications.len();
+                    let (outcome, lasts) = self.publish(publish, now, &mut reaction);
+                    self.stamp(&mut reaction.publications[from..]);
+                    durable |= lasts && outcome.is_ok();
+                    if reply.is_some() {
+                        let seq = self.tree.seq();
+                        outcomes.push(outcome.map(|accepted| crate::domain::publication::Accepted { seq, ..accepted }));
+                    }
+                }
+                let replies: Vec<_> = reply.map(|reply| (reply, outcomes)).into_iter().collect();
+                self.hand_out_stamped(reaction, vec![credit], replies, durable);
+            }
+            Message::Snapshot { filters, reply } => {
+                let snapshot: Snapshot = self.tree.snapshot(&filters);
+                // Whoever asked may have gone.
+                let _ = reply.send(snapshot);
+            }
+            Message::Here { change } => {
+                let reaction = self.hub.here(change, self.clock.now());
+                self.hand_out(reaction, Vec::new(), Vec::new());
+            }
+            Message::Room { change, reply } => self.change_room(change, reply),
+            Message::Sizes { reply } => {
+                let sizes =
+                    Sizes { retained: self.tree.len(), retained_bytes: self.tree.bytes(), seq: self.tree.seq() };
+                let _ = reply.send(sizes);
+            }
+        }
+    }
+
+    fn change_room(&mut self, change: RoomChange, reply: oneshot::Sender<Vec<Outcome>>) {
+        if let Some(rejection) = self.storage_refuses() {
+            let _ = reply.send(vec![Err(rejection)]);
+            return;
+        }
+        let (RoomChange::Create { id, .. } | RoomChange::Rename { id, .. } | RoomChange::Delete { id }) = &change;
+        let below = format!("{}/{id}/", self.hub.root());
+        let retained: Vec<_> = self.tree.below(&below).map(|retained| retained.topic.clone()).collect();
+        match self.hub.change_room(change, retained.into_iter(), self.clock.now()) {
+            Ok(mut reaction) => {
+                self.stamp(&mut reaction.publications);
+                let accepted = crate::domain::publication::Accepted { seq: self.tree.seq(), revision: None };
+                self.hand_out_stamped(reaction, Vec::new(), vec![(reply, vec![Ok(accepted)])], true);
+            }
+            Err(rejection) => {
+                let _ = reply.send(vec![Err(rejection)]);
+            }
+        }
+    }
+
+    /// Carries out one publish; tells too whether its answer waits for the disk.
+    fn publish(&mut self, publish: &Publish, now: Now, reaction: &mut Reaction) -> (Outcome, bool) {
+        let command = self.hub.is_command(&publish.topic);
+        let lasts = command || publish.durable || (publish.retain && publish.qos != Qos::AtMostOnce);
+        let refused = if lasts { self.storage_refuses() } else { None }
+            .or_else(|| if publish.retain && !command { self.tree_refuses(publish) } else { None });
+        if let Some(rejection) = refused {
+            self.hub.tell_refused(publish, &rejection, None, reaction);
+            return (Err(rejection), false);
+        }
+        if let Some(storage) = &self.storage {
+            self.hub.allow_revisions(*storage.revision_ceiling.borrow());
+        }
+        (self.hub.publish(publish, now, reaction), lasts)
+    }
+
+    fn storage_refuses(&self) -> Option<Rejection> {
+        match &*self.storage.as_ref()?.health.borrow() {
+            StoreHealth::Healthy => None,
+            StoreHealth::Failing { reason } => {
+                Some(Rejection::new(Code::Storage, format!("The hub cannot write to its disk: {reason}.")))
+            }
+        }
+    }
+
+    fn tree_refuses(&self, publish: &Publish) -> Option<Rejection> {
+        let limits = &self.limits;
+        if publish.payload.is_empty() {
+            return None;
+        }
+        if publish.bytes() > limits.retained_value_bytes_max {
+            let message = format!("A retained value has at most {} bytes.", limits.retained_value_bytes_max);
+            return Some(Rejection::new(Code::TooLarge, message));
+        }
+        let known = self.tree.get(publish.topic.as_str()).is_some();
+        if !known && self.tree.len() >= limits.retained_topics_max {
+            let message = format!("There are {} retained topics already.", self.tree.len());
+            return Some(Rejection::new(Code::Limit, message));
+        }
+        if self.tree.bytes() + publish.bytes() > limits.retained_bytes_max {
+            return Some(Rejection::new(Code::Limit, "The retained values have no room for more bytes."));
+        }
+        None
+    }
+
+    /// Gives publications their places in the one order and takes them into the tree.
+    fn stamp(&mut self, publications: &mut [Publication]) {
+        for publication in publications {
+            publication.seq = self.tree.seq() + 1;
+            self.tree.apply(publication);
+        }
+    }
+
+    fn hand_out(
+        &mut self,
+        mut reaction: Reaction,
+        credit: Vec<tokio::sync::OwnedSemaphorePermit>,
+        replies: Vec<(oneshot::Sender<Vec<Outcome>>, Vec<Outcome>)>,
+    ) {
+        self.stamp(&mut reaction.publications);
+        self.hand_out_stamped(reaction, credit, replies, false);
+    }
+
+    fn hand_out_stamped(
+        &mut self,
+        reaction: Reaction,
+        credit: Vec<tokio::sync::OwnedSemaphorePermit>,
+        replies: Vec<(oneshot::Sender<Vec<Outcome>>, Vec<Outcome>)>,
+        durable: bool,
+    ) {
+        let Reaction { publications, finished } = reaction;
+        let batch = Arc::new(Batch { publications, _credit: credit });
+        if !batch.publications.is_empty() {
+            self.outlets.retain(|outlet| match outlet.try_send(Arc::clone(&batch)) {
+                Ok(()) => true,
+                Err(_) => {
+                    self.lost_outlets += 1;
+                    false
+                }
+            });
+        }
+        let settled = Settled { replies };
+        let (now_settled, later) =
+            if durable { (None, settled) } else { (Some(settled), Settled { replies: Vec::new() }) };
+        match &self.storage {
+            Some(storage) => {
+                let entry = JournalEntry { batch, settled: later, revision: Some(self.hub.revision()), finished };
+                // A journal that is gone drops the answers, which tells whoever waits for them.
+                if entry.is_of_interest() {
+                    let _ = storage.entries.try_send(entry);
+                }
+            }
+            None => later.send(),
+        }
+        if let Some(settled) = now_settled {
+            settled.send();
+        }
+    }
+}
+
+impl JournalEntry {
+    fn is_of_interest(&self) -> bool {
+        !self.settled.is_empty()
+            || !self.finished.is_empty()
+            || self.batch.publications.iter().any(|p| p.level == crate::domain::publication::Level::Retained)
+    }
+}
+
+/// Makes the way to a journal: the engine's side, and the journal's.
+#[must_use]
+pub fn storage(
+    limits: &EngineLimits,
+    health: watch::Receiver<StoreHealth>,
+    revision_ceiling: watch::Receiver<u64>,
+) -> (Storage, mpsc::Receiver<JournalEntry>) {
+    let entries_max = (limits.client_credit_bytes_max + limits.hub_credit_bytes_max) / 256 + 64;
+    let (entries, receiver) = mpsc::channel(entries_max as usize);
+    (Storage { entries, health, revision_ceiling }, receiver)
+}
