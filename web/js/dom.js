@@ -2,9 +2,9 @@
 /** Building elements without markup strings: data becomes text or an attribute, never HTML. */
 
 /**
- * @template {keyof HTMLElementTagNameMap} T
+ * @template {keyof HTMLElementTagNameMap | `lockstep-${string}`} T
  * @param {T} tag @param {Record<string, any>} [with_] attributes; `on…` listens, `text` is the text @param {...(Node|string)} children
- * @returns {HTMLElementTagNameMap[T]}
+ * @returns {T extends keyof HTMLElementTagNameMap ? HTMLElementTagNameMap[T] : HTMLElement}
  */
 export function el(tag, with_ = {}, ...children) {
   return /** @type {any} */ (furnish(document.createElement(tag), with_, children));
