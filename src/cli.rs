@@ -101,7 +101,11 @@ pub fn run() -> ExitCode {
         None => serve(&cli.options),
         Some(Command::CheckConfig) => match cli.options.load() {
             Ok(config) => {
-                println!("The configuration is fine: {} room(s), data in {}.", config.rooms.len(), config.data_dir.display());
+                println!(
+                    "The configuration is fine: {} room(s), data in {}.",
+                    config.rooms.len(),
+                    config.data_dir.display()
+                );
                 ExitCode::SUCCESS
             }
             Err(code) => code,
