@@ -5,6 +5,7 @@
 //! carries it is handed on as a stream of bytes.
 
 mod access;
+mod api;
 mod assets;
 mod fanout;
 mod guard;
@@ -23,7 +24,9 @@ use std::{net::SocketAddr, sync::Arc};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub use access::Role;
-pub use settings::{BoxFuture, ByteStream, Limits, MqttAcceptor, MqttConnection, Settings, TlsAcceptor};
+pub use settings::{
+    BoxFuture, ByteStream, Limits, MetricsText, MqttAcceptor, MqttConnection, RouterProbe, Settings, TlsAcceptor,
+};
 
 use self::{
     fanout::{Fanout, Shard},
@@ -46,6 +49,8 @@ struct Shared {
     tasks: TaskTracker,
     stop: CancellationToken,
     browsers: Arc<tokio::sync::Semaphore>,
+    /// Held by the readiness check that is under way.
+    probing: tokio::sync::Mutex<()>,
 }
 
 /// A socket that listens, and what encrypts its connections.
@@ -88,6 +93,7 @@ pub fn start(
     let shared = Arc::new(Shared {
         guard: Guard::new(&settings),
         browsers: Arc::new(tokio::sync::Semaphore::new(settings.limits.browsers_max)),
+        probing: tokio::sync::Mutex::new(()),
         settings,
         engine,
         fanout,

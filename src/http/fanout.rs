@@ -21,9 +21,9 @@ use std::sync::{
 };
 
 use bytes::Bytes;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
-pub(in crate::http) use frames::Wire;
+pub(in crate::http) use frames::{Wire, put_entry};
 pub(in crate::http) use shard::Shard;
 
 use super::{access::Rights, stream::Outgoing, ws::frame::CloseCode};
@@ -46,6 +46,8 @@ pub(in crate::http) enum Command {
     Unsubscribe { id: BrowserId, filters: Vec<Filter> },
     /// It gets `frame` as soon as everything up to `after_seq` is on its way.
     Answer { id: BrowserId, frame: Bytes, after_seq: u64 },
+    /// `told` is answered when everything up to `seq` is on its way to the browsers.
+    Reached { shard: u64, seq: u64, told: oneshot::Sender<()> },
     /// Its connection ends.
     Close { id: BrowserId, code: CloseCode, reason: &'static str },
     /// Its session is over. Last command of each session.
@@ -60,7 +62,8 @@ impl Command {
             | Self::Unsubscribe { id, .. }
             | Self::Answer { id, .. }
             | Self::Close { id, .. }
-            | Self::Leave { id } => *id,
+            | Self::Leave { id }
+            | Self::Reached { shard: id, .. } => *id,
         }
     }
 }
@@ -91,6 +94,17 @@ impl Fanout {
     /// A number for a new browser.
     pub(in crate::http) fn new_id(&self) -> BrowserId {
         self.next_id.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Waits until every shard has brought everything up to `seq` on its way; false when the hub is stopping.
+    pub(in crate::http) async fn reached(&self, seq: u64) -> bool {
+        for shard in 0..self.shards.len() as u64 {
+            let (told, reached) = oneshot::channel();
+            if !self.tell(Command::Reached { shard, seq, told }).await || reached.await.is_err() {
+                return false;
+            }
+        }
+        true
     }
 
     /// Tells the browser's shard; false when the hub is stopping.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::{
     Router,
-    extract::{FromRequestParts, Request, State},
+    extract::{DefaultBodyLimit, FromRequestParts, Request, State},
     http::{HeaderName, HeaderValue, Method, StatusCode, Uri, header, request::Parts},
     middleware::{self, Next},
     response::{IntoResponse as _, Redirect, Response},
@@ -14,6 +14,7 @@ use axum::{
 use super::{
     Shared,
     access::{Access, Rights},
+    api,
     assets::Assets,
     problem::Problem,
     server::Ends,
@@ -36,10 +37,12 @@ pub(super) fn router(shared: Arc<Shared>) -> Router {
     };
     let routes = Router::new()
         .route("/ws", any(websocket::upgrade))
-        .route("/healthz", get(async || "ok\n"))
+        .route("/mqtt", any(websocket::upgrade_mqtt))
+        .merge(api::router())
         // Relative, so that it works below any prefix; what the module imports is looked for beside its real place.
         .route("/client.js", get(async || Redirect::temporary("js/client.js")))
-        .fallback(files);
+        .fallback(files)
+        .layer(DefaultBodyLimit::max(shared.settings.limits.frame_bytes_max));
     let base = shared.settings.base_path.trim_matches('/').to_owned();
     let mut router = routes.clone();
     if !base.is_empty() {
@@ -58,6 +61,9 @@ async fn protect(State(shared): State<Arc<Shared>>, request: Request, next: Next
         Ok(()) => next.run(request).await,
         Err(refused) => refused.into_response(),
     };
+    if response.status().is_client_error() || response.status().is_server_error() {
+        response = as_problem(response);
+    }
     let headers = response.headers_mut();
     for (name, value) in [
         (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),
@@ -68,6 +74,26 @@ async fn protect(State(shared): State<Arc<Shared>>, request: Request, next: Next
         headers.entry(name).or_insert(HeaderValue::from_static(value));
     }
     response
+}
+
+/// Errors of the HTTP library are told like all others.
+fn as_problem(response: Response) -> Response {
+    let headers = response.headers();
+    if headers.get(header::CONTENT_TYPE).is_some_and(|kind| kind == "application/problem+json") {
+        return response;
+    }
+    let allow = headers.get(header::ALLOW).cloned();
+    let status = response.status();
+    let detail = match status {
+        StatusCode::METHOD_NOT_ALLOWED => "This address has no such method.",
+        StatusCode::PAYLOAD_TOO_LARGE => "The body is too large.",
+        _ => "The request cannot be read.",
+    };
+    let mut problem = Problem::new(status, detail).into_response();
+    if let Some(allow) = allow {
+        problem.headers_mut().insert(header::ALLOW, allow);
+    }
+    problem
 }
 
 fn check(shared: &Shared, request: &Request) -> Result<(), Problem> {

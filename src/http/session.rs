@@ -15,10 +15,8 @@ use tokio::{
     net::TcpStream,
 };
 
-use self::{
-    inbound::{Inbound, Request},
-    limiter::Limiter,
-};
+pub(in crate::http) use self::inbound::{Inbound, Request};
+use self::limiter::Limiter;
 use super::{
     Shared,
     access::Access,
@@ -132,9 +130,9 @@ impl Session {
         joined.then(|| Self { shared, id, access, origin, limiter, filters: Vec::new(), is_here: false })
     }
 
-    /// The browser's number.
-    pub(in crate::http) const fn id(&self) -> BrowserId {
-        self.id
+    /// Shows the browser `filters`, which it may see, from the place `resume` on where that is still known.
+    pub(in crate::http) async fn show(&self, filters: Vec<Filter>, resume: Option<u64>) {
+        self.tell(Command::Subscribe { id: self.id, filters, snap_id: "null".into(), resume }).await;
     }
 
     /// Reads from the browser until its connection ends. `already_read` came with the handshake.

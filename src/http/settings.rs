@@ -74,6 +74,10 @@ pub struct Settings {
     pub limits: Limits,
     /// Takes over MQTT connections that come as WebSockets at `/mqtt`; without it there is no such address.
     pub mqtt_ws: Option<MqttAcceptor>,
+    /// Sends something through the MQTT router and back, for `/readyz`; an error says why that did not work.
+    pub router_probe: Option<RouterProbe>,
+    /// Writes the figures of `/metrics` in Prometheus' text format; without it there is no such address.
+    pub metrics: Option<MetricsText>,
 }
 
 impl Default for Settings {
@@ -89,6 +93,8 @@ impl Default for Settings {
             anonymous: Some(Role::Admin),
             limits: Limits::default(),
             mqtt_ws: None,
+            router_probe: None,
+            metrics: None,
         }
     }
 }
@@ -139,6 +145,12 @@ pub type MqttAcceptor = Arc<dyn Fn(MqttConnection) -> BoxFuture<()> + Send + Syn
 
 /// What makes an encrypted stream of a socket.
 pub type TlsAcceptor = Arc<dyn Fn(TcpStream) -> BoxFuture<std::io::Result<Box<dyn ByteStream>>> + Send + Sync>;
+
+/// What goes through the MQTT router and back.
+pub type RouterProbe = Arc<dyn Fn() -> BoxFuture<Result<(), String>> + Send + Sync>;
+
+/// What writes all figures as text.
+pub type MetricsText = Arc<dyn Fn() -> String + Send + Sync>;
 
 /// A future that somebody else wrote.
 pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;

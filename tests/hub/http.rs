@@ -1,5 +1,6 @@
 //! The HTTP side over real sockets, with an engine in the same process.
 
+mod api;
 mod files;
 mod raw;
 mod rig;
