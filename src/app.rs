@@ -65,7 +65,8 @@ async fn serve_async(config: Config, ready_json: bool) -> anyhow::Result<()> {
     let path = config.data_dir.join(JOURNAL_FILE);
     let (journal, restored) = tokio::task::spawn_blocking(move || Journal::open(&path)).await??;
 
-    let (mut engine, handle) = Engine::new(Hub::new(config.hub_spec(boot.clone())), clock.clone(), config.limits.clone());
+    let (mut engine, handle) =
+        Engine::new(Hub::new(config.hub_spec(boot.clone())), clock.clone(), config.limits.clone());
     let http_outlet = engine.outlet();
     let door_outlet = engine.outlet();
     let journal = start_journal(journal, &mut engine, &config, &clock)?;

@@ -24,11 +24,12 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub use access::Role;
 pub use listen::bind;
-pub use settings::{
-    BoxFuture, ByteStream, Limits, MqttAcceptor, MqttConnection, Settings, TlsAcceptor,
-};
+pub use settings::{BoxFuture, ByteStream, Limits, MqttAcceptor, MqttConnection, Settings, TlsAcceptor};
 
-use self::{fanout::{Fanout, Shard}, guard::Guard};
+use self::{
+    fanout::{Fanout, Shard},
+    guard::Guard,
+};
 use crate::{
     clock::Clock,
     domain::topic::Filter,

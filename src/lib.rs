@@ -15,4 +15,6 @@ pub mod engine;
 #[cfg(feature = "hub")]
 pub mod http;
 #[cfg(feature = "hub")]
+pub mod policy;
+#[cfg(feature = "hub")]
 pub mod store;
