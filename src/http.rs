@@ -8,12 +8,12 @@ mod access;
 mod assets;
 mod fanout;
 mod guard;
-mod listen;
 mod problem;
 mod routes;
 mod server;
 mod session;
 mod settings;
+mod socket;
 mod stream;
 mod websocket;
 mod ws;
@@ -23,7 +23,6 @@ use std::{net::SocketAddr, sync::Arc};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub use access::Role;
-pub use listen::bind;
 pub use settings::{BoxFuture, ByteStream, Limits, MqttAcceptor, MqttConnection, Settings, TlsAcceptor};
 
 use self::{
@@ -51,7 +50,7 @@ struct Shared {
 
 /// A socket that listens, and what encrypts its connections.
 pub struct Listener {
-    /// The bound socket; see [`bind`].
+    /// The bound socket.
     pub socket: tokio::net::TcpListener,
     /// Makes an encrypted stream of a connection; none for plain HTTP.
     pub tls: Option<TlsAcceptor>,
