@@ -3,14 +3,16 @@
 pub mod domain;
 
 #[cfg(feature = "hub")]
+pub mod app;
+#[cfg(feature = "hub")]
+pub mod cli;
+#[cfg(feature = "hub")]
 pub mod clock;
 #[cfg(feature = "hub")]
 pub mod config;
 #[cfg(feature = "hub")]
 pub mod engine;
 #[cfg(feature = "hub")]
+pub mod http;
+#[cfg(feature = "hub")]
 pub mod store;
-#[cfg(feature = "hub")]
-pub mod app;
-#[cfg(feature = "hub")]
-pub mod cli;
