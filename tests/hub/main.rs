@@ -1,1 +1,7 @@
+//! The hub as a whole, over real sockets. One binary, one module a subject.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on should say where")]
+
+mod flood;
+mod story;
+mod support;
