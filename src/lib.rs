@@ -12,3 +12,7 @@ pub mod engine;
 pub mod http;
 #[cfg(feature = "hub")]
 pub mod store;
+#[cfg(feature = "hub")]
+pub mod app;
+#[cfg(feature = "hub")]
+pub mod cli;
