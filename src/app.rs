@@ -17,7 +17,7 @@ use crate::{
     config::Config,
     domain::hub::Hub,
     engine::{self, Engine, StoreHealth},
-    http, mqtt,
+    http,
     store::{Journal, JournalHandle},
 };
 
@@ -78,12 +78,12 @@ async fn serve_async(config: Config, ready_json: bool) -> anyhow::Result<()> {
         http_settings(&config, &boot),
         clock.clone(),
     )?;
-    let door = mqtt::start(to_tokio(mqtt_sockets)?, handle.clone(), door_outlet, mqtt_settings(&config), clock.clone())
-        .context("cannot start the MQTT router")?;
+    let mqtt_addresses: Vec<SocketAddr> = mqtt_sockets.iter().map(|s| s.local_addr().unwrap()).collect();
+    drop(door_outlet);
 
     let stop = tokio_util::sync::CancellationToken::new();
     let running = tokio::spawn(engine.run(stop.clone().cancelled_owned()));
-    tell_ready(&config, http.addresses(), door.addresses(), ready_json)?;
+    tell_ready(&config, http.addresses(), &mqtt_addresses, ready_json)?;
 
     wait_for_signal().await?;
     info!("stopping");
@@ -93,7 +93,7 @@ async fn serve_async(config: Config, ready_json: bool) -> anyhow::Result<()> {
         if let Err(e) = running.await {
             warn!(error = %e, "the engine did not end well");
         }
-        tokio::join!(http.stop(), door.stop());
+        http.stop().await;
         journal.stop().await;
     };
     if tokio::time::timeout(STOP_TIME, orderly).await.is_err() {
@@ -135,10 +135,6 @@ fn http_settings(config: &Config, boot: &str) -> http::Settings {
         allowed_origins: config.allowed_origins.clone(),
         ..http::Settings::default()
     }
-}
-
-fn mqtt_settings(config: &Config) -> mqtt::Settings {
-    mqtt::Settings { root: config.root.to_string(), ..mqtt::Settings::default() }
 }
 
 /// A new id for each start, so that clients notice a restart: 16 hexadecimal digits.

@@ -3,6 +3,10 @@
 pub mod domain;
 
 #[cfg(feature = "hub")]
+pub mod app;
+#[cfg(feature = "hub")]
+pub mod cli;
+#[cfg(feature = "hub")]
 pub mod clock;
 #[cfg(feature = "hub")]
 pub mod config;
@@ -12,7 +16,3 @@ pub mod engine;
 pub mod http;
 #[cfg(feature = "hub")]
 pub mod store;
-#[cfg(feature = "hub")]
-pub mod app;
-#[cfg(feature = "hub")]
-pub mod cli;
