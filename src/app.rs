@@ -67,14 +67,16 @@ async fn serve_async(config: Config, ready_json: bool) -> anyhow::Result<()> {
 
     let (mut engine, handle) = Engine::new(Hub::new(config.hub_spec(boot.clone())), clock.clone(), config.limits.clone());
     let http_outlet = engine.outlet();
+    let socketio_outlet = engine.outlet();
     let door_outlet = engine.outlet();
     let journal = start_journal(journal, &mut engine, &config, &clock)?;
     engine.start(restored.values, restored.revision);
 
-    let http = http::start(
+    let http = http::start_with_socketio(
         to_tokio(http_sockets)?.into_iter().map(|socket| http::Listener { socket, tls: None }).collect(),
         handle.clone(),
         vec![http_outlet],
+        Some((socketio_settings(&config), socketio_outlet)),
         http_settings(&config, &boot),
         clock.clone(),
     )?;
@@ -135,6 +137,10 @@ fn http_settings(config: &Config, boot: &str) -> http::Settings {
         allowed_origins: config.allowed_origins.clone(),
         ..http::Settings::default()
     }
+}
+
+fn socketio_settings(config: &Config) -> http::socketio::Settings {
+    http::socketio::Settings { tutorials: config.socketio_tutorials, ..http::socketio::Settings::default() }
 }
 
 /// A new id for each start, so that clients notice a restart: 16 hexadecimal digits.

@@ -1,6 +1,6 @@
 //! Listening sockets.
 
-use std::{io, net::SocketAddr};
+use std::{io, net::SocketAddr, time::Duration};
 
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
@@ -11,6 +11,10 @@ const BACKLOG: i32 = 1024;
 /// How much may wait in a socket without having been sent, in bytes (`TCP_NOTSENT_LOWAT`). What exceeds it waits in the hub,
 /// where a newer value replaces an older one.
 const NOT_SENT_BYTES_MAX: u32 = 256 << 10;
+
+/// How long a peer may leave what it was sent unacknowledged, or its window closed, before the system gives the connection up
+/// (`TCP_USER_TIMEOUT`): a peer that stopped reading must not hold what waits for it for ever.
+const UNREAD_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Binds `address` with a backlog that a storm of connections fits into.
 ///
@@ -35,6 +39,10 @@ pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
 pub(super) fn set_up(stream: &TcpStream) -> io::Result<()> {
     stream.set_nodelay(true)?;
     #[cfg(target_os = "linux")]
-    socket2::SockRef::from(stream).set_tcp_notsent_lowat(NOT_SENT_BYTES_MAX)?;
+    {
+        let socket = socket2::SockRef::from(stream);
+        socket.set_tcp_notsent_lowat(NOT_SENT_BYTES_MAX)?;
+        socket.set_tcp_user_timeout(Some(UNREAD_TIMEOUT))?;
+    }
     Ok(())
 }

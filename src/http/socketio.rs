@@ -14,16 +14,30 @@
 //! The edge only translates. Rules of the things do not belong here, nor does checking of `Host` and of passwords. The types of
 //! socketioxide stay in here.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use axum::{Router, middleware, routing::any_service};
 use socketioxide::{ParserConfig, SocketIo, extract::SocketRef, handler::ConnectHandler};
-use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::{
+    net::TcpListener,
+    sync::{Semaphore, mpsc, watch},
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
+use super::Shared;
 use crate::{
-    domain::id::Id,
-    engine::{EngineHandle, OutletReceiver, Stopped},
+    domain::{
+        hub::{MemberKind, Presence},
+        id::Id,
+    },
+    engine::{EngineHandle, OutletReceiver},
 };
 
 mod board;
@@ -33,7 +47,6 @@ mod gate;
 mod guest;
 mod listeners;
 mod mailbox;
-mod origins;
 mod settings;
 mod translate;
 
@@ -41,69 +54,73 @@ use board::Board;
 use client::{Desk, NotHere};
 use fanout::{ASKS_MAX, Ask, Fanout};
 use gate::Gate;
-pub use guest::{Admit, Denied, Guest, Rights, admit_everybody, name};
-pub use listeners::TutorialListeners;
+use guest::Guest;
 use mailbox::Mailbox;
-use origins::Origins;
 pub use settings::{EVENTS_BURST_SECONDS, Limits, Settings};
 
 /// Where Engine.IO's clients look for their server.
-const PATH: &str = "/socket.io/";
+pub(in crate::http) const PATH: &str = "/socket.io/";
 
 /// How long clients may take to hear that the hub stops.
 const STOP_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The Socket.IO edge while it runs.
-pub struct SocketIoEdge {
+pub(in crate::http) struct SocketIoEdge {
     io: SocketIo,
     routes: Router,
-    settings: Settings,
-    connections: Arc<Semaphore>,
+    tutorial_ports: Vec<u16>,
     stop: CancellationToken,
     tasks: TaskTracker,
 }
 
 impl fmt::Debug for SocketIoEdge {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SocketIoEdge").field("settings", &self.settings).finish_non_exhaustive()
+        f.debug_struct("SocketIoEdge").field("tutorial_ports", &self.tutorial_ports).finish_non_exhaustive()
     }
 }
 
-/// Starts the edge for the hub behind `engine`, whose topics begin with `root`; `outlet` is its way out, made before the engine
-/// started or after. `admit` says who may come in.
-///
-/// # Errors
-/// [`Stopped`], when the hub is stopping already.
-pub async fn start(
-    engine: EngineHandle,
+/// Starts the edge; `outlet` is its way out of the engine, made before the engine started or after. The engine need not run yet.
+pub(in crate::http) fn start(
+    shared: &Arc<Shared>,
     outlet: OutletReceiver,
-    root: Id,
     settings: Settings,
-    admit: Admit,
-) -> Result<SocketIoEdge, Stopped> {
-    let snapshot = engine.snapshot(Board::filters(&root)).await?;
-    let mut board = Board::new(root.clone());
+) -> Option<SocketIoEdge> {
+    // A root that is no id has no things below it.
+    let root: Id = shared.settings.root.parse().ok()?;
+    let (asks, asked) = mpsc::channel(ASKS_MAX);
+    let (rooms_sender, rooms) = watch::channel(None);
+    let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
+    let engine = shared.engine.clone();
+    tasks.spawn(run_fanout(engine.clone(), root.clone(), rooms_sender, outlet, asked, stop.clone()));
+
+    let members = Arc::new(AtomicU64::new(0));
+    let desk = Desk { engine, asks, rooms, root, limits: settings.limits.clone(), members };
+    let (io, routes) = routes(shared, desk, &settings, &stop, &tasks);
+    let tutorial_ports = if settings.tutorials { settings.tutorial_ports } else { Vec::new() };
+    Some(SocketIoEdge { io, routes, tutorial_ports, stop, tasks })
+}
+
+async fn run_fanout(
+    engine: EngineHandle,
+    root: Id,
+    rooms: watch::Sender<client::Rooms>,
+    outlet: OutletReceiver,
+    asks: mpsc::Receiver<Ask>,
+    stop: CancellationToken,
+) {
+    let Ok(snapshot) = engine.snapshot(Board::filters(&root)).await else { return };
+    let mut board = Board::new(root);
     for value in &snapshot.values {
         board.set(&value.topic, &value.payload);
     }
     board.reached(snapshot.seq);
-
-    let (asks, asked) = mpsc::channel(ASKS_MAX);
-    let (rooms_sender, rooms) = watch::channel(None);
-    let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
-    tasks.spawn(Fanout::new(board, rooms_sender).run(outlet, asked, stop.clone()));
-
-    let desk = Desk { engine, asks, rooms, root, limits: settings.limits.clone() };
-    let connections = Arc::new(Semaphore::new(settings.limits.connections_max));
-    let (io, routes) = routes(desk, &settings, admit, &connections, &stop, &tasks);
-    Ok(SocketIoEdge { io, routes, settings, connections, stop, tasks })
+    Fanout::new(board, rooms).run(outlet, asks, stop).await;
 }
 
 fn routes(
+    shared: &Arc<Shared>,
     desk: Desk,
     settings: &Settings,
-    admit: Admit,
-    connections: &Arc<Semaphore>,
     stop: &CancellationToken,
     tasks: &TaskTracker,
 ) -> (SocketIo, Router) {
@@ -125,18 +142,13 @@ fn routes(
     // Before the client is told that it is connected, so that nothing it sends is missed.
     io.ns("/", welcome.with(move |socket: SocketRef| arrive(socket, arriving.clone())));
 
-    let origins = Origins::new(&settings.allowed_origins, settings.tutorials);
-    let gate = Gate {
-        origins: origins.clone(),
-        admit,
-        connections: Arc::clone(connections),
-        connections_max: limits.connections_max,
-    };
+    let connections = Arc::new(Semaphore::new(limits.connections_max));
+    let gate = Gate::new(Arc::clone(shared), settings.tutorials, connections);
     let routes = Router::new()
         .route(PATH, any_service(service.clone()))
         .route(PATH.trim_end_matches('/'), any_service(service))
-        .layer(middleware::from_fn_with_state(Arc::new(gate), gate::check))
-        .layer(gate::cors(origins));
+        .layer(middleware::from_fn_with_state(Arc::clone(&gate), gate::check))
+        .layer(gate::cors(gate));
     (io, routes)
 }
 
@@ -146,6 +158,8 @@ struct Arrival {
     room: Id,
     guest: Guest,
     mailbox: Arc<Mailbox>,
+    /// The number by which the hub knows that they are here.
+    member: u64,
 }
 
 /// Lets somebody in who has a room to go to, and listens to them from then on.
@@ -157,26 +171,29 @@ async fn arrive(socket: SocketRef, desk: Desk) -> Result<(), NotHere> {
     let room = desk.room_of(&socket).await?;
     let mailbox = Arc::new(Mailbox::new(desk.limits.clone()));
     client::listen(&socket, &mailbox);
-    let (asks, leaving) = (desk.asks, Arc::clone(&mailbox));
+    let member = desk.members.fetch_add(1, Ordering::Relaxed);
+    let leaving = Arc::clone(&mailbox);
     socket.on_disconnect(async move |socket: SocketRef| {
         leaving.close();
-        // A fan-out that is gone has forgotten everybody.
-        let _ = asks.send(Ask::Leave { id: socket.id }).await;
+        leave(&desk, &socket, member).await;
     });
-    socket.extensions.insert(Arrival { room, guest, mailbox });
+    socket.extensions.insert(Arrival { room, guest, mailbox, member });
     Ok(())
 }
 
 /// Tells somebody who is in all there is, and carries out what they want.
 async fn welcome(socket: SocketRef, desk: Desk, stop: CancellationToken, tasks: TaskTracker) {
-    let Some(Arrival { room, guest, mailbox }) = socket.extensions.remove::<Arrival>() else { return };
+    let Some(Arrival { room, guest, mailbox, member }) = socket.extensions.remove::<Arrival>() else { return };
     let join = Ask::Join { socket: socket.clone(), room: room.clone(), guest: guest.clone() };
     if desk.asks.send(join).await.is_err() {
         return;
     }
+    let here = Some((room.clone(), guest.name.clone()));
+    // A hub that is stopping has nobody here anyway.
+    let _ = desk.engine.here(Presence { connection: member, kind: MemberKind::SocketIo, here }).await;
     if !socket.connected() {
         // They were gone before they had joined, and said so too early.
-        let _ = desk.asks.send(Ask::Leave { id: socket.id }).await;
+        leave(&desk, &socket, member).await;
         return;
     }
     tasks.spawn(async move {
@@ -187,28 +204,31 @@ async fn welcome(socket: SocketRef, desk: Desk, stop: CancellationToken, tasks: 
     });
 }
 
+/// Takes note that somebody is gone; twice does no harm.
+async fn leave(desk: &Desk, socket: &SocketRef, member: u64) {
+    let _ = desk.engine.here(Presence { connection: member, kind: MemberKind::SocketIo, here: None }).await;
+    // A fan-out that is gone has forgotten everybody.
+    let _ = desk.asks.send(Ask::Leave { id: socket.id }).await;
+}
+
 impl SocketIoEdge {
-    /// What the HTTP server has to serve: `/socket.io/`, with the checks of `Origin` and the answers to CORS in front of it.
-    #[must_use]
-    pub fn routes(&self) -> Router {
+    /// What the HTTP server has to serve at [`PATH`], with the checks of `Origin` and the answers to CORS in front of it.
+    pub(in crate::http) fn routes(&self) -> Router {
         self.routes.clone()
     }
 
-    /// How many sessions there are.
-    #[must_use]
-    pub fn connections(&self) -> usize {
-        self.settings.limits.connections_max - self.connections.available_permits()
-    }
-
-    /// Opens the ports that the tutorials' clients have built in, on the loopback addresses, where that is configured. A port
-    /// that cannot be opened is said so in the log and in the answer; everything else serves on.
-    pub async fn start_tutorial_listeners(&self) -> TutorialListeners {
-        let ports: &[u16] = if self.settings.tutorials { &self.settings.tutorial_ports } else { &[] };
-        listeners::start(ports, self.routes(), &self.stop, &self.tasks).await
+    /// The ports that the tutorials' clients have built in, on the loopback addresses, where that is configured, and what is served
+    /// there. One that cannot be opened is said so in the log; everything else serves on.
+    pub(in crate::http) fn tutorial_listeners(&self) -> (Vec<TcpListener>, Router) {
+        let (opened, refusals) = listeners::open(&self.tutorial_ports);
+        for refusal in refusals {
+            tracing::warn!("{refusal}");
+        }
+        (opened, self.routes().fallback(listeners::elsewhere))
     }
 
     /// Says goodbye to every client and waits, for a bounded time, until all is done.
-    pub async fn stop(self) {
+    pub(in crate::http) async fn stop(&self) {
         // Clients first: they are told while somebody still serves their requests.
         let told = tokio::time::timeout(STOP_TIMEOUT, self.io.close()).await;
         self.stop.cancel();

@@ -2,7 +2,10 @@
 //!
 //! What everybody is told does not belong here; that is the fan-out.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{Arc, atomic::AtomicU64},
+};
 
 use serde_json::Value;
 use socketioxide::extract::{SocketRef, TryData};
@@ -48,6 +51,8 @@ pub(super) struct Desk {
     pub(super) rooms: watch::Receiver<Rooms>,
     pub(super) root: Id,
     pub(super) limits: Limits,
+    /// Counts those who came.
+    pub(super) members: Arc<AtomicU64>,
 }
 
 /// The rooms that there are; none until the fan-out knows.
@@ -165,7 +170,7 @@ impl Client {
     }
 
     async fn publish(&self, topic: Topic, payload: String) -> Outcome {
-        if !self.guest.rights.may_publish(&topic) {
+        if !self.guest.may_publish(&topic) {
             return Err(Rejection::new(Code::Forbidden, format!("You may not publish to {topic}.")));
         }
         self.desk.engine.publish(Lane::Client, Publish::new(topic, payload, self.guest.origin.clone())).await

@@ -331,7 +331,7 @@ impl Listener {
             Shown::Value(slider) => Some(slider),
             Shown::Setup | Shown::Time => room.pomodoro().map(|(thing, _)| thing),
         };
-        thing.is_some_and(|thing| self.guest.rights.may_receive(&board.topic(&self.room, thing, "state")))
+        thing.is_some_and(|thing| self.guest.may_receive(&board.topic(&self.room, thing, "state")))
     }
 
     /// Sends `message` if there is room, else notes what the client shows wrongly from now on.

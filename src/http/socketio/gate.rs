@@ -1,71 +1,84 @@
 //! The way in: `Origin`, who it is, and how many there may be, before a session costs anything.
 //!
-//! `Host`, TLS and logins do not belong here: the HTTP server in front checks those.
+//! `Host` and TLS do not belong here, nor does how somebody proves who they are.
 
 use std::sync::Arc;
 
 use axum::{
-    Json,
-    extract::{Request, State},
-    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header},
+    extract::{FromRequestParts as _, Request, State},
+    http::{HeaderMap, Method, StatusCode, header},
     middleware::Next,
-    response::{IntoResponse, Response},
+    response::{IntoResponse as _, Response},
 };
-use serde_json::json;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
 
-use super::{
-    guest::{Admit, Denied, Guest},
-    origins::Origins,
-};
+use super::guest::Guest;
+use crate::http::{Shared, access::Access, problem::Problem};
 
 /// What every request has to pass.
+#[derive(Debug)]
 pub(super) struct Gate {
-    pub(super) origins: Origins,
-    pub(super) admit: Admit,
-    pub(super) connections: Arc<Semaphore>,
-    pub(super) connections_max: usize,
+    shared: Arc<Shared>,
+    /// Whether pages of local development come in besides the hub's own and the configured ones.
+    local_pages: bool,
+    connections: Arc<Semaphore>,
+    connections_max: usize,
 }
 
 /// A session's place among all that there may be; the session keeps it with the head of its first request.
 #[derive(Debug, Clone)]
 struct Place(#[expect(dead_code, reason = "held, not read")] Arc<OwnedSemaphorePermit>);
 
+impl Gate {
+    pub(super) fn new(shared: Arc<Shared>, local_pages: bool, connections: Arc<Semaphore>) -> Arc<Self> {
+        let connections_max = connections.available_permits();
+        Arc::new(Self { shared, local_pages, connections, connections_max })
+    }
+
+    /// Whether the page that a request comes from may talk to the hub; a request of no page may.
+    ///
+    /// # Errors
+    /// Says what to add to the configuration.
+    fn check_origin(&self, headers: &HeaderMap) -> Result<(), Problem> {
+        if self.local_pages && is_local_page(headers) {
+            return Ok(());
+        }
+        let refused = self.shared.guard.check_origin(headers);
+        refused.map_err(|refused| Problem::new(StatusCode::FORBIDDEN, refused.to_string()))
+    }
+}
+
 /// Lets a request through, or says why not.
 pub(super) async fn check(State(gate): State<Arc<Gate>>, request: Request, next: Next) -> Response {
-    let headers = request.headers();
-    let origin = text(headers, header::ORIGIN);
-    if !gate.origins.allow(origin, text(headers, header::HOST)) {
-        let origin = origin.unwrap_or_default();
-        tracing::warn!(origin, "a page was refused; allow it with: allowed_origins = [\"{origin}\"] under [http]");
-        return refuse(StatusCode::FORBIDDEN, "The hub does not accept pages from this origin.");
+    match admit(&gate, request).await {
+        Ok(request) => next.run(request).await,
+        Err(problem) => problem.into_response(),
     }
+}
+
+async fn admit(gate: &Gate, request: Request) -> Result<Request, Problem> {
+    gate.check_origin(request.headers())?;
     if !opens_session(request.uri().query()) {
-        return next.run(request).await;
+        return Ok(request);
     }
     let Ok(permit) = Arc::clone(&gate.connections).try_acquire_owned() else {
         let message = format!("There are {} Socket.IO connections already.", gate.connections_max);
-        return refuse(StatusCode::SERVICE_UNAVAILABLE, &message);
+        return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, message));
     };
     let (mut parts, body) = request.into_parts();
-    match (gate.admit)(&parts) {
-        Ok(guest) => {
-            parts.extensions.insert::<Guest>(guest);
-            parts.extensions.insert(Place(Arc::new(permit)));
-            next.run(Request::from_parts(parts, body)).await
-        }
-        Err(Denied { status, message }) => refuse(status, &message),
-    }
+    let access = Access::from_request_parts(&mut parts, &gate.shared).await?;
+    let guest = Guest::new(access, &parts);
+    parts.extensions.insert(guest);
+    parts.extensions.insert(Place(Arc::new(permit)));
+    Ok(Request::from_parts(parts, body))
 }
 
 /// What tells browsers that a page may read the answers: each allowed origin by name, because the clients before 3.0 always
 /// send credentials, and those forbid `*`.
-pub(super) fn cors(origins: Origins) -> CorsLayer {
+pub(super) fn cors(gate: Arc<Gate>) -> CorsLayer {
     CorsLayer::new()
-        .allow_origin(AllowOrigin::predicate(move |origin: &HeaderValue, parts| {
-            origins.allow(origin.to_str().ok(), text(&parts.headers, header::HOST)) && origin.to_str().is_ok()
-        }))
+        .allow_origin(AllowOrigin::predicate(move |_, parts| gate.check_origin(&parts.headers).is_ok()))
         .allow_credentials(true)
         .allow_methods([Method::GET, Method::POST])
         .allow_headers(AllowHeaders::mirror_request())
@@ -76,11 +89,25 @@ fn opens_session(query: Option<&str>) -> bool {
     !query.unwrap_or_default().split('&').any(|pair| pair.starts_with("sid="))
 }
 
-pub(super) fn text(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
-    // What is no text is no origin that could be allowed either.
-    headers.get(name).map(|value| value.to_str().unwrap_or_default())
+/// A page from a development server on this machine, or from a file (whose origin is `null`).
+fn is_local_page(headers: &HeaderMap) -> bool {
+    let mut origins = headers.get_all(header::ORIGIN).iter();
+    let (Some(origin), None) = (origins.next().and_then(|origin| origin.to_str().ok()), origins.next()) else {
+        return false;
+    };
+    origin == "null"
+        || ["http://", "https://"].iter().any(|scheme| origin.strip_prefix(scheme).is_some_and(is_loopback_host))
 }
 
-fn refuse(status: StatusCode, message: &str) -> Response {
-    (status, Json(json!({ "message": message }))).into_response()
+/// Whether `host`, with or without a port, names this machine's loopback.
+fn is_loopback_host(host: &str) -> bool {
+    ["localhost", "127.0.0.1", "[::1]"].iter().any(|name| {
+        host.strip_prefix(name).is_some_and(|rest| match rest.strip_prefix(':') {
+            Some(port) => !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit()),
+            None => rest.is_empty(),
+        })
+    })
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,99 +3,70 @@
 //! On loopback alone, and Socket.IO alone: the dashboard and the API stay where they are.
 
 use std::{
-    io::ErrorKind,
-    net::{Ipv4Addr, Ipv6Addr, SocketAddr},
+    io::{Error, ErrorKind},
+    net::{Ipv4Addr, Ipv6Addr},
 };
 
-use axum::{
-    Router,
-    extract::Request,
-    http::{StatusCode, header},
-    middleware::{self, Next},
-    response::{IntoResponse, Response},
-};
+use axum::{http::StatusCode, response::{IntoResponse as _, Response}};
 use tokio::net::TcpListener;
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{gate, origins};
+use crate::http::bind;
 
-/// What became of the tutorials' ports.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct TutorialListeners {
-    /// Where clients are served now.
-    pub addresses: Vec<SocketAddr>,
-    /// One sentence for each port that could not be opened.
-    pub refusals: Vec<String>,
-}
-
-pub(super) async fn start(
-    ports: &[u16],
-    routes: Router,
-    stop: &CancellationToken,
-    tasks: &TaskTracker,
-) -> TutorialListeners {
-    let router = routes.fallback(elsewhere).layer(middleware::from_fn(check_host));
-    let mut started = TutorialListeners::default();
+/// Opens `ports`, and says in one sentence for each that cannot be opened why not.
+pub(super) fn open(ports: &[u16]) -> (Vec<TcpListener>, Vec<String>) {
+    let (mut listeners, mut refusals) = (Vec::new(), Vec::new());
     for &port in ports {
-        match open(port).await {
-            Ok(listeners) => {
-                for listener in listeners {
-                    started.addresses.extend(listener.local_addr());
-                    let server = axum::serve(listener, router.clone());
-                    let stop = stop.clone();
-                    tasks.spawn(async move {
-                        tokio::select! {
-                            () = stop.cancelled() => {}
-                            served = server.into_future() => {
-                                if let Err(error) = served {
-                                    tracing::warn!(port, %error, "a tutorial's port is served no more");
-                                }
-                            }
-                        }
-                    });
-                }
-            }
-            Err(error) => {
-                let refusal = refusal(port, &error);
-                tracing::warn!("{refusal}");
-                started.refusals.push(refusal);
-            }
+        match open_one(port) {
+            Ok(opened) => listeners.extend(opened),
+            Err(error) => refusals.push(refusal(port, &error)),
         }
     }
-    started
+    (listeners, refusals)
 }
 
 /// Both loopback addresses, because a browser may take `localhost` for either; the older one must do.
-async fn open(port: u16) -> std::io::Result<Vec<TcpListener>> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
-    let port = listener.local_addr()?.port();
-    let mut listeners = vec![listener];
+fn open_one(port: u16) -> Result<Vec<TcpListener>, Error> {
+    let mut listeners = vec![bind((Ipv4Addr::LOCALHOST, port).into())?];
     // A machine without IPv6 has nobody who would ask there.
-    listeners.extend(TcpListener::bind((Ipv6Addr::LOCALHOST, port)).await);
+    listeners.extend(bind((Ipv6Addr::LOCALHOST, port).into()));
     Ok(listeners)
 }
 
-fn refusal(port: u16, error: &std::io::Error) -> String {
-    let ways_out = format!(
-        "the tutorials' clients that dial {port} do not reach the hub; stop that program, or give the client the hub's own \
-         HTTP address"
-    );
+fn refusal(port: u16, error: &Error) -> String {
+    let unserved = format!("the tutorials' clients that have {port} built in do not reach this hub");
     if error.kind() == ErrorKind::AddrInUse {
-        format!("Port {port} belongs to another program: {ways_out}.")
+        format!(
+            "Another program has 127.0.0.1:{port} already: {unserved}. Stop that program, or give the clients the hub's own \
+             address."
+        )
     } else {
-        format!("Port {port} cannot be opened ({error}): {}.", ways_out.replace("stop that program, or ", ""))
+        format!("127.0.0.1:{port} cannot be opened ({error}): {unserved}. Give them the hub's own address.")
     }
 }
 
-/// A page that made its own name point to this machine (DNS rebinding) is not served.
-async fn check_host(request: Request, next: Next) -> Response {
-    match gate::text(request.headers(), header::HOST) {
-        Some(host) if origins::is_loopback_host(host) => next.run(request).await,
-        _ => (StatusCode::MISDIRECTED_REQUEST, "This port is for localhost alone.\n").into_response(),
-    }
-}
-
-async fn elsewhere() -> Response {
+/// What a browser reads that looks for the dashboard there.
+pub(super) async fn elsewhere() -> Response {
     let text = "Lockstep serves the tutorials' Socket.IO clients here. Its dashboard is on the hub's own HTTP port.\n";
     (StatusCode::NOT_FOUND, text).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_port_that_another_program_has_is_said_so() {
+        let taken = bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+        let port = taken.local_addr().unwrap().port();
+        let (listeners, refusals) = open(&[port, 0]);
+        assert!(!listeners.is_empty(), "the other port is opened all the same");
+        assert_eq!(refusals.len(), 1);
+        assert!(refusals[0].starts_with(&format!("Another program has 127.0.0.1:{port} already")), "{refusals:?}");
+    }
+
+    #[tokio::test]
+    async fn only_this_machine_gets_there() {
+        let (listeners, _) = open(&[0]);
+        assert!(listeners.iter().all(|listener| listener.local_addr().unwrap().ip().is_loopback()));
+    }
 }

@@ -8,12 +8,11 @@ use std::time::Duration;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
     /// Whether the tutorials' clients shall work without an edit: opens [`tutorial_ports`](Self::tutorial_ports), and lets pages
-    /// of local development in (`http://localhost:*`, `null`).
+    /// of local development in (`http://localhost:*`, `null`); others have to be
+    /// among the HTTP side's allowed origins.
     pub tutorials: bool,
     /// The ports that the tutorials' clients have built in; opened on the loopback addresses alone.
     pub tutorial_ports: Vec<u16>,
-    /// Origins besides the hub's own that browsers may come from, such as `http://panel.local:8080`.
-    pub allowed_origins: Vec<String>,
     /// What bounds it.
     pub limits: Limits,
 }
@@ -23,7 +22,6 @@ impl Default for Settings {
         Self {
             tutorials: false,
             tutorial_ports: vec![3000, 5000],
-            allowed_origins: Vec::new(),
             limits: Limits::default(),
         }
     }
