@@ -5,4 +5,6 @@ pub mod domain;
 #[cfg(feature = "hub")]
 pub mod clock;
 #[cfg(feature = "hub")]
+pub mod discovery;
+#[cfg(feature = "hub")]
 pub mod engine;

@@ -27,7 +27,12 @@ fn deaf_subscriber(hub: &Hub) -> TcpStream {
 }
 
 /// Publishes as fast as the hub takes it, reads everything back, and counts the publishes that were acknowledged.
-fn flooding_device(hub: &Hub, id: usize, stop: Arc<AtomicBool>, acknowledged: Arc<AtomicU64>) -> tokio::task::JoinHandle<()> {
+fn flooding_device(
+    hub: &Hub,
+    id: usize,
+    stop: Arc<AtomicBool>,
+    acknowledged: Arc<AtomicU64>,
+) -> tokio::task::JoinHandle<()> {
     let mut options = MqttOptions::new(format!("flood{id}"), "127.0.0.1", hub.mqtt_port());
     options.set_keep_alive(Duration::from_secs(60)).set_inflight(50);
     let (client, mut events) = AsyncClient::new(options, 64);

@@ -19,7 +19,10 @@ async fn a_new_subscriber_sees_the_whole_state_at_once() {
         ] {
             assert!(seen.lines().any(|seen| seen == line), "{version}: {line} is missing in\n{seen}");
         }
-        assert!(seen.contains(r#"lockstep/main/pomodoro/state {"state":0,"phase":"idle","message":"Press Me!""#), "{seen}");
+        assert!(
+            seen.contains(r#"lockstep/main/pomodoro/state {"state":0,"phase":"idle","message":"Press Me!""#),
+            "{seen}"
+        );
     }
 }
 
@@ -137,8 +140,10 @@ async fn two_browsers_and_a_device_agree_on_the_last_value() {
         browser.subscribe(&["lockstep/main/slider1/#"]).await;
     }
     for value in (0..=100).step_by(5) {
-        anna.send(json!({"type": "pub", "topic": "lockstep/main/slider1/set", "payload": value, "ref": format!("a{value}")}))
-            .await;
+        anna.send(
+            json!({"type": "pub", "topic": "lockstep/main/slider1/set", "payload": value, "ref": format!("a{value}")}),
+        )
+        .await;
     }
     ben.message("lockstep/main/slider1/state", |state| state["value"] == 100).await;
     eventually("the device reads the last value", async || {

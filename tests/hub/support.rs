@@ -204,6 +204,7 @@ pub async fn mosquitto(program: &str, hub: &Hub, arguments: &[&str]) -> String {
         .args(arguments)
         .kill_on_drop(true)
         .output();
-    let output = tokio::time::timeout(LIMIT, output).await.expect("the client ends in time").expect("mosquitto-clients");
+    let output =
+        tokio::time::timeout(LIMIT, output).await.expect("the client ends in time").expect("mosquitto-clients");
     String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
 }
