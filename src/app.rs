@@ -47,7 +47,7 @@ fn refuse_open_hub(config: &Config) -> anyhow::Result<()> {
     if config.is_loopback_only() || config.anonymous.is_some() || config.users_file.exists() {
         return Ok(());
     }
-    let open = config.http_listen.iter().chain(&config.mqtt_listen).find(|address| !address.ip().is_loopback());
+    let open = config.listening().find(|address| !address.ip().is_loopback());
     let open = open.map_or_else(String::new, ToString::to_string);
     bail!(
         "{open} can be reached by other machines, and this hub has no users. \

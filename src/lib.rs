@@ -22,3 +22,5 @@ pub mod listen;
 pub mod policy;
 #[cfg(feature = "hub")]
 pub mod store;
+#[cfg(feature = "hub")]
+pub mod tls;
