@@ -6,3 +6,5 @@ pub mod domain;
 pub mod clock;
 #[cfg(feature = "hub")]
 pub mod engine;
+#[cfg(feature = "hub")]
+pub mod mqtt;
