@@ -17,7 +17,6 @@ use tokio::{
 use tokio_rustls::TlsAcceptor;
 
 use super::{
-    access::{Credentials, Denied},
     frame,
     packet::{Connect, Version},
     protocol::Frame,
@@ -27,6 +26,7 @@ use super::{
     socket::Stream,
     state::{ConnectionGuard, State, TooMany},
 };
+use crate::policy::{Credentials, Denied, Identity};
 
 /// How long to wait before accepting again when the system has no room for another connection.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
@@ -178,7 +178,7 @@ async fn read_connect(
 struct Admitted {
     client_id: Arc<str>,
     connect: Connect,
-    access: Arc<dyn super::access::Access>,
+    access: Identity,
     address: IpAddr,
     assigned: bool,
     guard: ConnectionGuard,
@@ -209,21 +209,25 @@ async fn admit(
         return Err((Reason::QUOTA_EXCEEDED, "The hub keeps as many sessions as it can."));
     }
     let credentials = Credentials {
-        client_id: Arc::clone(&client_id),
         user: connect.user.take(),
-        password: connect.password.take(),
+        password: connect.password.take().map(|password| password.to_vec()),
+        client_id: Some(client_id.to_string()),
         address: peer.address,
-        certificate: peer.certificate,
     };
-    match state.gate.authenticate(credentials).await {
+    let shown = match peer.certificate.as_deref().filter(|_| credentials.user.is_none()) {
+        // A certificate that the hub trusts names its user.
+        Some(name) => state.policy.known_user(name).ok_or(Denied::WrongPassword),
+        None => state.policy.authenticate(credentials).await,
+    };
+    match shown {
         Ok(access) => Ok(Admitted { client_id, connect, access, address: peer.address, assigned, guard }),
         Err(denied) => {
             metrics::counter!("lockstep_mqtt_denied_total", "action" => "connect").increment(1);
             tracing::info!(client = %client_id, address = %peer.address, ?denied, "a client was not let in");
             Err(match denied {
-                Denied::Credentials => (Reason::BAD_CREDENTIALS, "Wrong user name or password."),
-                Denied::Forbidden => (Reason::NOT_AUTHORIZED, "You may not connect."),
-                Denied::Busy => (Reason::SERVER_BUSY, "Too many attempts; wait a moment."),
+                Denied::WrongPassword => (Reason::BAD_CREDENTIALS, "Wrong user name or password."),
+                Denied::UserNeeded => (Reason::NOT_AUTHORIZED, "This hub lets nobody in without a user."),
+                Denied::TooManyAttempts => (Reason::SERVER_BUSY, "Too many attempts; wait a moment."),
             })
         }
     }

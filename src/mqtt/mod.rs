@@ -19,7 +19,6 @@
 //!
 //! What a topic below the root means, what is retained and what lasts do not belong here: that is the engine's.
 
-pub mod access;
 pub mod frame;
 mod gauge;
 mod header;
@@ -52,7 +51,6 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use self::{
-    access::Gate,
     gauge::Gauges,
     reason::Reason,
     shared::Groups,
@@ -68,6 +66,7 @@ pub use self::{
 use crate::{
     clock::Clock,
     engine::{EngineHandle, OutletReceiver},
+    policy::Policy,
 };
 
 /// Why the door could not be opened.
@@ -97,8 +96,8 @@ pub struct Foundation {
     pub outlet: OutletReceiver,
     /// What time it is.
     pub clock: Clock,
-    /// Who is let in.
-    pub gate: Arc<dyn Gate>,
+    /// Who is let in, and what they may do.
+    pub policy: Policy,
     /// How the door behaves.
     pub settings: Settings,
 }
@@ -108,7 +107,7 @@ pub struct Foundation {
 /// # Errors
 /// [`OpenError`], when the router or its writer does not start.
 pub async fn start(foundation: Foundation) -> Result<Door, OpenError> {
-    let Foundation { engine, outlet, clock, gate, settings } = foundation;
+    let Foundation { engine, outlet, clock, policy, settings } = foundation;
     let limits = settings.limits.clone();
     let router_limits = limits.clone();
     let (handle, feed) = tokio::task::spawn_blocking(move || router::start(0, &router_limits))
@@ -139,7 +138,7 @@ pub async fn start(foundation: Foundation) -> Result<Door, OpenError> {
         clock,
         connections: Connections::new(limits.connections_max, limits.connections_per_address_max),
         settings,
-        gate,
+        policy,
         flow,
         router,
         registry: Registry::default(),

@@ -15,7 +15,6 @@ use tokio::sync::mpsc;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
-    access::Gate,
     gauge::Gauges,
     reason::Reason,
     router::Current,
@@ -25,7 +24,7 @@ use super::{
     sys::Sys,
     writer::Flow,
 };
-use crate::{clock::Clock, engine::EngineHandle};
+use crate::{clock::Clock, engine::EngineHandle, policy::Policy};
 
 /// What all sessions of a door share.
 #[derive(Debug)]
@@ -33,7 +32,7 @@ pub(super) struct State {
     pub(super) engine: EngineHandle,
     pub(super) clock: Clock,
     pub(super) settings: Settings,
-    pub(super) gate: Arc<dyn Gate>,
+    pub(super) policy: Policy,
     pub(super) flow: Arc<Flow>,
     pub(super) router: Current,
     pub(super) registry: Registry,

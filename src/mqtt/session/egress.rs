@@ -160,8 +160,9 @@ impl Session {
         self.enqueue(delivery, share.message.session);
     }
 
-    fn may_receive(&self, topic: &[u8]) -> bool {
-        std::str::from_utf8(topic).is_ok_and(|topic| self.access.may_receive(topic))
+    pub(super) fn may_receive(&self, topic: &[u8]) -> bool {
+        let Some(access) = &self.access else { return false };
+        access.read_rights().is_everything() || std::str::from_utf8(topic).is_ok_and(|topic| access.may_receive(topic))
     }
 
     fn enqueue(&mut self, delivery: Delivery, publisher: Option<u64>) {
@@ -286,7 +287,7 @@ impl Session {
                 return false;
             }
             replay.next += 1;
-            if filter.matches(value.topic.as_str()) && self.access.may_receive(value.topic.as_str()) {
+            if filter.matches(value.topic.as_str()) && self.may_receive(value.topic.as_str().as_bytes()) {
                 self.send(retained_delivery(value, entry.qos, entry.id));
             }
         }

@@ -453,7 +453,7 @@ impl Session {
             Some((Reason::TOPIC_INVALID, "The topic is longer, or has more levels, than the hub takes."))
         } else if topic.as_str().starts_with("$SYS") {
             Some((Reason::NOT_AUTHORIZED, "The hub alone publishes below $SYS."))
-        } else if !self.access.may_publish(topic) {
+        } else if !self.may_publish(topic) {
             metrics::counter!("lockstep_mqtt_denied_total", "action" => "publish").increment(1);
             Some((Reason::NOT_AUTHORIZED, "You may not publish there."))
         } else {
@@ -469,7 +469,7 @@ impl Session {
         below.strip_suffix("/set")?;
         let answered = Topic::parse(response_topic).ok()?;
         let own = answered.levels().any(|level| level == &*self.client_id);
-        if !(self.access.may_publish(&answered) || own && self.access.may_receive(response_topic)) {
+        if !(self.may_publish(&answered) || own && self.may_receive(response_topic.as_bytes())) {
             metrics::counter!("lockstep_mqtt_denied_total", "action" => "response").increment(1);
             return None;
         }

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::{Attach, Command, Held, Online, Session, egress::HOLD_LOOK};
 use crate::{
-    domain::{origin::Origin, publication::Publish},
+    domain::{origin::Origin, publication::Publish, topic::Topic},
     engine::Lane,
     mqtt::{
         frame::{self, ConnackProperties},
@@ -44,9 +44,9 @@ impl Session {
         self.ends_at = None;
         self.epoch += 1;
         self.forget_held();
-        self.access = access;
+        self.access = Some(access);
         self.version = connect.version;
-        self.will = connect.will.take().filter(|will| self.access.may_publish(&will.topic));
+        self.will = connect.will.take();
         let limits = &self.state.settings.limits;
         let expiry_max = u32::try_from(limits.session_expiry_max.as_secs()).unwrap_or(u32::MAX);
         self.expiry_s = connect.session_expiry.min(expiry_max);
@@ -197,9 +197,27 @@ impl Session {
         self.receiving.clear();
     }
 
+    /// The policy was read anew: who may not be here any more goes, and takes nothing along that is not theirs now.
+    pub(super) async fn revise(&mut self) {
+        let Some(access) = &self.access else { return };
+        self.access = self.state.policy.revise(access);
+        if self.access.is_none() {
+            self.will = None;
+            self.expiry_s = 0;
+            self.detach(Reason::NOT_AUTHORIZED, "You may not be connected any more.");
+            self.ended = true;
+        } else {
+            self.recheck_rights().await;
+        }
+    }
+
+    pub(super) fn may_publish(&self, topic: &Topic) -> bool {
+        self.access.as_ref().is_some_and(|access| access.may_publish(topic))
+    }
+
     /// What the session was allowed under earlier rights may not be allowed any more.
     async fn recheck_rights(&mut self) {
-        let access = Arc::clone(&self.access);
+        let Some(access) = self.access.clone() else { return };
         let forbidden: Vec<String> = self
             .subscriptions
             .filters()
@@ -278,7 +296,7 @@ impl Session {
     fn publish_will_now(&mut self) {
         self.will_at = None;
         let Some(will) = self.will.take() else { return };
-        if !self.access.may_publish(&will.topic) {
+        if !self.may_publish(&will.topic) {
             metrics::counter!("lockstep_mqtt_denied_total", "action" => "will").increment(1);
             return;
         }

@@ -35,7 +35,6 @@ use self::{
     subscriptions::Subscriptions,
 };
 use super::{
-    access::Access,
     gauge::{Gauge, Holds},
     packet::{Connect, Version, Will},
     reason::Reason,
@@ -47,6 +46,7 @@ use super::{
 use crate::{
     domain::topic::Topic,
     engine::{Outcome, Snapshot, Stopped},
+    policy::{Identity, Reloads},
 };
 
 /// Commands that wait for a session.
@@ -60,7 +60,7 @@ pub(super) struct Attach {
     pub(super) stream: Box<dyn Stream>,
     pub(super) inbound: BytesMut,
     pub(super) connect: Connect,
-    pub(super) access: Arc<dyn Access>,
+    pub(super) access: Identity,
     pub(super) address: IpAddr,
     /// Whether the hub made the client id.
     pub(super) assigned: bool,
@@ -107,7 +107,8 @@ pub(super) struct Session {
     number: u64,
     client_id: Arc<str>,
     commands: mpsc::Receiver<Command>,
-    access: Arc<dyn Access>,
+    access: Option<Identity>,
+    reloads: Reloads,
     online: Option<Online>,
     /// Which connection of this session it is; answers to an earlier one are not sent.
     epoch: u64,
@@ -155,6 +156,7 @@ enum Input {
     Snapshot(Result<Snapshot, Stopped>),
     Router,
     Released,
+    Reload,
     Timer,
     Stop,
 }
@@ -175,7 +177,8 @@ impl Session {
             number,
             client_id,
             commands,
-            access: Arc::new(super::access::Open),
+            access: None,
+            reloads: state.policy.reloads(),
             online: None,
             epoch: 0,
             version: Version::V5,
@@ -227,7 +230,20 @@ impl Session {
         let deadline = self.deadline();
         let reading = self.is_reading();
         let wants_release = self.gauge.is_held() && self.next_is_publish();
-        let Self { commands, online, submitting, answers, subscribing, link, gauge, state, shares, router, .. } = self;
+        let Self {
+            commands,
+            online,
+            submitting,
+            answers,
+            subscribing,
+            link,
+            gauge,
+            state,
+            shares,
+            router,
+            reloads,
+            ..
+        } = self;
         let linked = link.is_some() || self.relink_at.is_some();
         tokio::select! {
             command = commands.recv() => command.map_or(Input::Stop, Input::Command),
@@ -263,6 +279,7 @@ impl Session {
                 }
             } => Input::Snapshot(snapshot),
             Ok(()) = router.changed(), if linked => Input::Router,
+            () = reloads.next() => Input::Reload,
             () = gauge.released(), if wants_release => Input::Released,
             () = sleep_until(deadline), if deadline.is_some() => Input::Timer,
             () = state.cancel.cancelled() => Input::Stop,
@@ -281,6 +298,7 @@ impl Session {
             Input::Snapshot(snapshot) => self.take_snapshot(snapshot),
             Input::Router => self.change_router().await,
             Input::Released => {}
+            Input::Reload => self.revise().await,
             Input::Timer => self.take_timer().await,
             Input::Stop => {
                 self.detach(Reason::SHUTTING_DOWN, "The hub is stopping.");
