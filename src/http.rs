@@ -9,6 +9,7 @@ mod api;
 mod assets;
 mod fanout;
 mod guard;
+mod login;
 mod problem;
 mod routes;
 mod server;
@@ -24,9 +25,9 @@ use std::{net::SocketAddr, sync::Arc};
 
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-pub use access::Role;
 pub use settings::{
-    BoxFuture, ByteStream, Limits, MetricsText, MqttAcceptor, MqttConnection, RouterProbe, Settings, TlsAcceptor,
+    BoxFuture, ByteStream, InvitationTaker, Limits, MetricsText, MqttAcceptor, MqttConnection, RouterProbe, Settings,
+    TlsAcceptor,
 };
 
 use self::{
@@ -48,6 +49,8 @@ struct Shared {
     fanout: Fanout,
     clock: Clock,
     guard: Guard,
+    logins: login::Logins,
+    assets: assets::Assets,
     tasks: TaskTracker,
     stop: CancellationToken,
     browsers: Arc<tokio::sync::Semaphore>,
@@ -110,6 +113,8 @@ pub fn start_with_socketio(
     let (fanout, receivers) = Fanout::new(outlets.len());
     let shared = Arc::new(Shared {
         guard: Guard::new(&settings),
+        logins: login::Logins::default(),
+        assets: assets::Assets::default(),
         browsers: Arc::new(tokio::sync::Semaphore::new(settings.limits.browsers_max)),
         probing: tokio::sync::Mutex::new(()),
         settings,

@@ -20,7 +20,8 @@ use axum::{
 };
 use utoipa::OpenApi;
 
-use super::{Shared, problem::Problem};
+pub(super) use self::write::read_json;
+use super::{Shared, login, problem::Problem};
 use crate::{
     domain::topic::{Filter, Topic},
     engine::Snapshot,
@@ -31,6 +32,8 @@ pub(super) fn router() -> Router<Arc<Shared>> {
     Router::new()
         .route("/api/v1/hub", get(read::hub))
         .route("/api/v1/me", get(read::me))
+        .route("/api/v1/login", post(login::login))
+        .route("/api/v1/logout", post(login::logout))
         .route("/api/v1/topics", get(read::topics))
         .route("/api/v1/publish", post(write::publish))
         .route("/api/v1/stream", get(stream::stream))
@@ -61,7 +64,7 @@ pub(super) fn router() -> Router<Arc<Shared>> {
     paths(
         read::hub, read::me, read::topics, read::devices, read::rooms, read::room, read::things, read::thing,
         write::publish, write::set, write::create_room, write::rename_room, write::delete_room, stream::stream,
-        health::alive, health::ready, health::metrics,
+        login::login, login::logout, health::alive, health::ready, health::metrics,
     ),
     components(schemas(Problem)),
     // Relative to the document, so that it is right behind any proxy.

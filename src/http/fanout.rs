@@ -26,8 +26,8 @@ use tokio::sync::{mpsc, oneshot};
 pub(in crate::http) use frames::{Wire, put_entry};
 pub(in crate::http) use shard::Shard;
 
-use super::{access::Rights, stream::Outgoing, ws::frame::CloseCode};
-use crate::domain::topic::Filter;
+use super::{stream::Outgoing, ws::frame::CloseCode};
+use crate::{domain::topic::Filter, policy::ReadRights};
 
 /// Commands that wait for one shard; whoever has more to say waits.
 const COMMANDS_MAX: usize = 1024;
@@ -39,7 +39,7 @@ pub(in crate::http) type BrowserId = u64;
 #[derive(Debug)]
 pub(in crate::http) enum Command {
     /// A browser is here. First command of each session.
-    Join { id: BrowserId, outgoing: Outgoing, wire: Wire, rights: Rights, hello: Hello },
+    Join { id: BrowserId, outgoing: Outgoing, wire: Wire, rights: ReadRights, hello: Hello },
     /// It wants to see more.
     Subscribe { id: BrowserId, filters: Vec<Filter>, snap_id: Box<str>, resume: Option<u64> },
     /// It wants to see less.

@@ -4,22 +4,14 @@ use std::sync::Arc;
 
 use axum::{
     Router,
-    extract::{DefaultBodyLimit, FromRequestParts, Request, State},
-    http::{HeaderName, HeaderValue, Method, StatusCode, Uri, header, request::Parts},
+    extract::{DefaultBodyLimit, Request, State},
+    http::{HeaderName, HeaderValue, Method, StatusCode, Uri, header},
     middleware::{self, Next},
     response::{IntoResponse as _, Redirect, Response},
     routing::{any, get},
 };
 
-use super::{
-    Shared,
-    access::{Access, Rights},
-    api,
-    assets::Assets,
-    problem::Problem,
-    server::Ends,
-    socketio, websocket,
-};
+use super::{Shared, access::Access, api, login, problem::Problem, server::Ends, socketio, websocket};
 
 /// What a page may load and do (CSP 3): everything from here, nothing from elsewhere, no frames around it.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; \
@@ -27,20 +19,18 @@ const CONTENT_SECURITY_POLICY: &str = "default-src 'self'; img-src 'self' data:;
 
 /// Everything that is served, at `/` and below the base path; `socketio` is served at `/` alone, where its clients look for it.
 pub(super) fn router(shared: Arc<Shared>, socketio: Option<Router>) -> Router {
-    let assets = Arc::new(Assets::default());
-    let files = move |request: Request| {
-        let assets = Arc::clone(&assets);
-        async move {
-            let path = request.uri().path().trim_start_matches('/').to_owned();
-            assets.answer(request.method(), &path, request.headers())
-        }
+    let files = async |State(shared): State<Arc<Shared>>, request: Request| {
+        let path = request.uri().path().trim_start_matches('/').to_owned();
+        shared.assets.answer(request.method(), &path, request.headers())
     };
     let routes = Router::new()
         .route("/ws", any(websocket::upgrade))
+        .route("/login", get(login::form).post(login::submit))
         .route("/mqtt", any(websocket::upgrade_mqtt))
         .merge(api::router())
         // Relative, so that it works below any prefix; what the module imports is looked for beside its real place.
         .route("/client.js", get(async || Redirect::temporary("js/client.js")))
+        .route("/", get(home))
         .fallback(files)
         .layer(DefaultBodyLimit::max(shared.settings.limits.frame_bytes_max));
     let base = shared.settings.base_path.trim_matches('/').to_owned();
@@ -56,6 +46,14 @@ pub(super) fn router(shared: Arc<Shared>, socketio: Option<Router>) -> Router {
         router = router.merge(socketio.with_state(()));
     }
     protected(router.with_state(Arc::clone(&shared)), shared)
+}
+
+/// The dashboard, or the way to log in for who needs to.
+async fn home(State(shared): State<Arc<Shared>>, access: Result<Access, Problem>, request: Request) -> Response {
+    if access.is_err() && request.method() == Method::GET {
+        return Redirect::to("login").into_response();
+    }
+    shared.assets.answer(request.method(), "", request.headers())
 }
 
 /// `router` behind the checks that every request has to pass.
@@ -126,15 +124,4 @@ fn check(shared: &Shared, request: &Request) -> Result<(), Problem> {
 
 fn is_upgrade(request: &Request) -> bool {
     request.headers().contains_key(header::UPGRADE) || Uri::path(request.uri()).ends_with("/ws")
-}
-
-impl FromRequestParts<Arc<Shared>> for Access {
-    type Rejection = Problem;
-
-    async fn from_request_parts(_: &mut Parts, shared: &Arc<Shared>) -> Result<Self, Problem> {
-        match shared.settings.anonymous {
-            Some(role) => Ok(Self { user: None, rights: Rights::of_role(role) }),
-            None => Err(Problem::new(StatusCode::UNAUTHORIZED, "Log in first.")),
-        }
-    }
 }

@@ -4,5 +4,6 @@ mod api;
 mod files;
 mod raw;
 mod rig;
+mod rights;
 mod slow;
 mod talk;

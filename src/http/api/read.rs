@@ -28,14 +28,14 @@ const FILTERS_MAX: usize = 64;
 pub(super) struct Me {
     /// The user's name; none for who did not log in.
     name: Option<String>,
-    /// `viewer`, `member` or `admin`.
+    /// `viewer`, `member`, `device` or `admin`.
     role: &'static str,
 }
 
 /// Who is asking, and what they may do.
 #[utoipa::path(get, path = "/api/v1/me", tag = "hub", responses((status = 200, body = Me), (status = 401, body = Problem)))]
 pub(super) async fn me(access: Access) -> Json<Me> {
-    Json(Me { name: access.user.as_deref().map(str::to_owned), role: access.rights.role().as_str() })
+    Json(Me { name: access.identity.user().map(str::to_owned), role: access.identity.role().as_str() })
 }
 
 /// The hub: its name, version, rooms and things, as `hub/info` shows them.
@@ -101,7 +101,7 @@ pub(super) async fn devices(State(shared): State<Arc<Shared>>, access: Access) -
     let filters = vec![parse_filter(&format!("{below}+/info"))?, parse_filter(&format!("{below}+/availability"))?];
     let mut devices: BTreeMap<String, Value> = BTreeMap::new();
     for value in shared.read(filters).await?.values {
-        if !access.rights.may_receive(&value.topic) {
+        if !access.identity.may_receive(value.topic.as_str()) {
             continue;
         }
         let Some((id, leaf)) = value.topic.as_str().strip_prefix(&below).and_then(|rest| rest.split_once('/')) else {
@@ -141,14 +141,16 @@ pub(super) async fn topics(
         let detail = format!("Ask with 1 to {FILTERS_MAX} times `filter=`.");
         return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail));
     }
-    if let Some(filter) = filters.iter().find(|filter| !access.rights.may_subscribe(filter)) {
+    if let Some(filter) = filters.iter().find(|filter| !access.identity.may_subscribe(filter)) {
         return Err(Rejection::new(Code::Forbidden, format!("You may not read `{filter}`.")).into());
     }
     let snapshot = shared.read(filters).await?;
     let mut body = format!(r#"{{"seq":{},"topics":["#, snapshot.seq).into_bytes();
     let behind = |topic: &str| after.as_deref().is_none_or(|after| topic > after);
-    let mut wanted =
-        snapshot.values.iter().filter(|value| behind(value.topic.as_str()) && access.rights.may_receive(&value.topic));
+    let mut wanted = snapshot
+        .values
+        .iter()
+        .filter(|value| behind(value.topic.as_str()) && access.identity.may_receive(value.topic.as_str()));
     for (i, value) in wanted.by_ref().take(TOPICS_MAX).enumerate() {
         if i > 0 {
             body.push(b',');

@@ -66,7 +66,7 @@ pub(super) async fn stream(
         let detail = format!("Ask with 1 to {most} times `filter=`.");
         return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail));
     }
-    if let Some(filter) = filters.iter().find(|filter| !access.rights.may_subscribe(filter)) {
+    if let Some(filter) = filters.iter().find(|filter| !access.identity.may_subscribe(filter)) {
         return Err(Rejection::new(Code::Forbidden, format!("You may not subscribe to `{filter}`.")).into());
     }
     let full = || Problem::new(StatusCode::SERVICE_UNAVAILABLE, "There are too many browsers; try again later.");
@@ -79,11 +79,8 @@ pub(super) async fn stream(
     let resume = resume.filter(|(boot, _)| *boot == shared.settings.boot).and_then(|(_, seq)| seq.parse().ok());
     session.show(filters, resume).await;
     let (gone, left) = oneshot::channel::<()>();
-    shared.tasks.spawn(async move {
-        // Nobody sends: the end of the body is what is waited for.
-        let _ = left.await;
-        session.leave().await;
-    });
+    // Nobody sends: the end of the body is what is waited for.
+    shared.tasks.spawn(session.wait_and_leave(left));
     let body = Body::new(StreamBody { duct, _gone: gone, _permit: permit });
     let headers = [
         (header::CONTENT_TYPE.as_str(), "text/event-stream"),

@@ -25,7 +25,7 @@ use crate::{
     engine::Lane,
     http::{
         Shared,
-        access::{Access, Role},
+        access::Access,
         problem::Problem,
         session::{Inbound, Request},
     },
@@ -80,7 +80,7 @@ pub(super) async fn publish(
     }
     let text = std::str::from_utf8(&body).map_err(|_| Rejection::new(Code::Malformed, "The body is no UTF-8."))?;
     let frame = Inbound::parse_publish(text)?;
-    let origin = match (&access.user, frame.name()) {
+    let origin = match (access.user(), frame.name()) {
         (None, Some(name)) => Origin::Web(name.as_str().into()),
         _ => access.origin(),
     };
@@ -118,7 +118,7 @@ pub(super) async fn set(
 }
 
 async fn submit(shared: &Shared, access: &Access, publish: Publish) -> Result<Done, Problem> {
-    if !access.rights.may_publish(&publish.topic) {
+    if !access.identity.may_publish(&publish.topic) {
         let message = format!("You may not publish to `{}`.", publish.topic);
         return Err(Rejection::new(Code::Forbidden, message).into());
     }
@@ -222,10 +222,10 @@ pub(super) async fn delete_room(
 }
 
 fn must_be_admin(access: &Access) -> Result<(), Problem> {
-    match access.rights.role() {
-        Role::Admin => Ok(()),
-        _ => Err(Rejection::new(Code::Forbidden, "Rooms are made and changed by an admin.").into()),
+    if access.identity.may_administer() {
+        return Ok(());
     }
+    Err(Rejection::new(Code::Forbidden, "Rooms are made and changed by an admin.").into())
 }
 
 fn room_id(room: &str) -> Result<Id, Problem> {
@@ -237,7 +237,10 @@ fn is_json(headers: &axum::http::HeaderMap) -> bool {
     kind.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json"))
 }
 
-fn read_json<'a, T: Deserialize<'a>>(headers: &axum::http::HeaderMap, body: &'a [u8]) -> Result<T, Problem> {
+pub(in crate::http) fn read_json<'a, T: Deserialize<'a>>(
+    headers: &axum::http::HeaderMap,
+    body: &'a [u8],
+) -> Result<T, Problem> {
     if !is_json(headers) {
         return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "Send `content-type: application/json`."));
     }
