@@ -17,7 +17,7 @@ use crate::{
     config::Config,
     domain::hub::Hub,
     engine::{self, Engine, StoreHealth},
-    http,
+    http, listen,
     store::{Journal, JournalHandle},
 };
 
@@ -65,16 +65,19 @@ async fn serve_async(config: Config, ready_json: bool) -> anyhow::Result<()> {
     let path = config.data_dir.join(JOURNAL_FILE);
     let (journal, restored) = tokio::task::spawn_blocking(move || Journal::open(&path)).await??;
 
-    let (mut engine, handle) = Engine::new(Hub::new(config.hub_spec(boot.clone())), clock.clone(), config.limits.clone());
+    let (mut engine, handle) =
+        Engine::new(Hub::new(config.hub_spec(boot.clone())), clock.clone(), config.limits.clone());
     let http_outlet = engine.outlet();
+    let socketio_outlet = engine.outlet();
     let door_outlet = engine.outlet();
     let journal = start_journal(journal, &mut engine, &config, &clock)?;
     engine.start(restored.values, restored.revision);
 
-    let http = http::start(
+    let http = http::start_with_socketio(
         to_tokio(http_sockets)?.into_iter().map(|socket| http::Listener { socket, tls: None }).collect(),
         handle.clone(),
         vec![http_outlet],
+        Some((socketio_settings(&config), socketio_outlet)),
         http_settings(&config, &boot),
         clock.clone(),
     )?;
@@ -137,6 +140,10 @@ fn http_settings(config: &Config, boot: &str) -> http::Settings {
     }
 }
 
+fn socketio_settings(config: &Config) -> http::socketio::Settings {
+    http::socketio::Settings { tutorials: config.socketio_tutorials, ..http::socketio::Settings::default() }
+}
+
 /// A new id for each start, so that clients notice a restart: 16 hexadecimal digits.
 fn new_boot_id() -> String {
     let number = getrandom::u64().unwrap_or_else(|_| u64::from(std::process::id()));
@@ -185,9 +192,6 @@ fn to_tokio(sockets: Vec<TcpListener>) -> io::Result<Vec<tokio::net::TcpListener
     sockets.into_iter().map(tokio::net::TcpListener::from_std).collect()
 }
 
-/// How many connections may wait to be accepted: a storm of reconnecting clients must not wait for repeated SYNs.
-const LISTEN_BACKLOG: i32 = 1024;
-
 /// Binds `address` for `what`, and says what to do where that does not work.
 ///
 /// `option` is the command line option that moves it.
@@ -195,7 +199,7 @@ const LISTEN_BACKLOG: i32 = 1024;
 /// # Errors
 /// A sentence for people: the address is taken, not this machine's, or not allowed.
 pub fn bind(what: &str, address: SocketAddr, option: &str) -> anyhow::Result<TcpListener> {
-    match try_bind(address) {
+    match listen::bind(address) {
         Ok(listener) => Ok(listener),
         Err(e) if e.kind() == io::ErrorKind::AddrInUse => {
             let other = SocketAddr::new(address.ip(), address.port().wrapping_add(1).max(1024));
@@ -213,18 +217,4 @@ pub fn bind(what: &str, address: SocketAddr, option: &str) -> anyhow::Result<Tcp
         ),
         Err(e) => Err(e).with_context(|| format!("{what} cannot listen on {address}")),
     }
-}
-
-fn try_bind(address: SocketAddr) -> io::Result<TcpListener> {
-    use socket2::{Domain, Protocol, Socket, Type};
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-    if address.is_ipv6() {
-        // An address of one family listens for that family only; both can be listed.
-        socket.set_only_v6(true)?;
-    }
-    socket.set_reuse_address(true)?;
-    socket.set_nonblocking(true)?;
-    socket.bind(&address.into())?;
-    socket.listen(LISTEN_BACKLOG)?;
-    Ok(socket.into())
 }

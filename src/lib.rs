@@ -15,4 +15,8 @@ pub mod engine;
 #[cfg(feature = "hub")]
 pub mod http;
 #[cfg(feature = "hub")]
+pub mod listen;
+#[cfg(feature = "hub")]
+pub mod policy;
+#[cfg(feature = "hub")]
 pub mod store;
