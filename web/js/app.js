@@ -72,6 +72,7 @@ await Promise.all([
   import("./elements/alerts.js"),
   import("./elements/theme-toggle.js"),
   import("./elements/settings.js"),
+  import("./elements/share.js"),
   import("./elements/room-title.js"),
   import("./elements/room.js"),
 ]);
