@@ -19,6 +19,7 @@ addEventListener("phase", (event) => {
   const title = `${state.paused ? "⏸ " : ""}${timed} – ${store.room?.name ?? "Lockstep"}`;
   if (document.title !== title) document.title = title;
   attend(state, message, store.live);
+  if (!performance.getEntriesByName("first-state").length) performance.mark("first-state");
 });
 
 /** Shows what the address says. */
