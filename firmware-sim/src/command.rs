@@ -38,9 +38,8 @@ impl Command {
     /// # Errors
     /// A sentence that says what is allowed.
     pub fn parse(text: &str) -> Result<Option<Self>, String> {
-        let wrong = || {
-            format!("{text:?} is no command: {}, \"extend 60\", \"slider1 +5\" and \"\" are", VERBS.join(", "))
-        };
+        let wrong =
+            || format!("{text:?} is no command: {}, \"extend 60\", \"slider1 +5\" and \"\" are", VERBS.join(", "));
         let mut words = text.split_whitespace();
         let (first, second) = (words.next(), words.next());
         if words.next().is_some() {

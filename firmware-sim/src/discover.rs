@@ -59,7 +59,8 @@ fn place(service: &ResolvedService) -> Option<(String, u16)> {
     let addresses = || service.get_addresses().iter().map(mdns_sd::ScopedIp::to_ip_addr);
     let v4 = addresses().find(std::net::IpAddr::is_ipv4).map(|address| address.to_string());
     let v6 = || {
-        let global = |address: &std::net::IpAddr| matches!(address, std::net::IpAddr::V6(v6) if !v6.is_unicast_link_local());
+        let global =
+            |address: &std::net::IpAddr| matches!(address, std::net::IpAddr::V6(v6) if !v6.is_unicast_link_local());
         addresses().find(global).map(|address| format!("[{address}]"))
     };
     Some((v4.or_else(v6)?, service.get_port()))
@@ -67,6 +68,7 @@ fn place(service: &ResolvedService) -> Option<(String, u16)> {
 
 /// Whether the broker says that it is a Lockstep hub: by its TXT record's `product`, or by its name.
 fn is_lockstep(service: &ResolvedService) -> bool {
-    let product = service.get_property_val_str("product").is_some_and(|product| product.eq_ignore_ascii_case("lockstep"));
+    let product =
+        service.get_property_val_str("product").is_some_and(|product| product.eq_ignore_ascii_case("lockstep"));
     product || service.get_fullname().to_ascii_lowercase().starts_with("lockstep")
 }

@@ -57,7 +57,8 @@ fn hardware_address(root: &Path) -> Option<String> {
 /// The text without its padding, unless it says nothing: `uninitialized`, or nothing but zeros.
 fn meaningful(text: &str) -> Option<String> {
     let text = text.trim_matches(|c: char| c.is_whitespace() || c == '\0');
-    let says_something = text.len() >= 8 && text.chars().any(|c| !matches!(c, '0' | ':' | '-')) && text != "uninitialized";
+    let says_something =
+        text.len() >= 8 && text.chars().any(|c| !matches!(c, '0' | ':' | '-')) && text != "uninitialized";
     says_something.then(|| text.to_owned())
 }
 

@@ -7,12 +7,8 @@ fn ms(ms: u64) -> Duration {
 }
 
 fn any_pattern() -> impl Strategy<Value = Pattern> {
-    let mode = prop_oneof![
-        Just(Mode::Solid),
-        Just(Mode::Blink),
-        Just(Mode::Breathe),
-        (1_u8..=10).prop_map(Mode::Flash)
-    ];
+    let mode =
+        prop_oneof![Just(Mode::Solid), Just(Mode::Blink), Just(Mode::Breathe), (1_u8..=10).prop_map(Mode::Flash)];
     (any::<(u8, u8, u8)>(), mode, 200_u64..=60_000).prop_map(|((red, green, blue), mode, period)| Pattern {
         colour: Rgb::new(red, green, blue),
         mode,

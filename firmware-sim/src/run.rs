@@ -1,6 +1,9 @@
 //! Being a box: board, agent and link in one loop, until somebody stops it.
 
-use std::{io, time::{SystemTime, UNIX_EPOCH}};
+use std::{
+    io,
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 use anyhow::{Context, Result, anyhow};
 use lockstep::domain::id::Id;

@@ -1,1 +1,8 @@
+//! The hub as a whole, over real sockets. One binary, one module a subject.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on should say where")]
+
+mod flood;
+mod http;
+mod story;
+mod support;

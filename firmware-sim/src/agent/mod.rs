@@ -254,7 +254,9 @@ impl Agent {
             self.state_due = None;
             let room = self.topics.room().clone();
             self.tell(Report::Notice {
-                message: format!("connected, but nothing tells the state of the room `{room}`: is it the right --room?"),
+                message: format!(
+                    "connected, but nothing tells the state of the room `{room}`: is it the right --room?"
+                ),
             });
         }
     }
@@ -279,7 +281,8 @@ impl Agent {
 
     /// Shows at once, before anybody answered, that a press was felt; and whether anybody will hear of it.
     fn acknowledge_press(&mut self, now: Mono) {
-        let over = if self.shown.connection == Connection::Online { Over::Pressed } else { Over::Word(LightWord::Unsent) };
+        let over =
+            if self.shown.connection == Connection::Online { Over::Pressed } else { Over::Word(LightWord::Unsent) };
         self.lay_over(over, now);
     }
 

@@ -144,4 +144,3 @@ impl Agent {
         self.tell(Report::Light { light: light.as_str(), mode: pattern.mode.word(), colour });
     }
 }
-

@@ -204,7 +204,10 @@ fn a_room_without_a_state_is_told() {
     let mut desk = Desk::new();
     desk.input(Input::Connected { protocol: 4 });
     let outputs = desk.pass(3_000);
-    assert!(matches!(&outputs[..], [Output::Tell(Report::Notice { message })] if message.contains("`main`")), "{outputs:?}");
+    assert!(
+        matches!(&outputs[..], [Output::Tell(Report::Notice { message })] if message.contains("`main`")),
+        "{outputs:?}"
+    );
     assert_eq!(desk.agent.next_wakeup(), None);
 }
 

@@ -243,7 +243,9 @@ mod tests {
 
     #[test]
     fn the_words() {
-        let board = board("[[button]]\nname = \"a\"\npin = 5\n[[button]]\nname = \"b\"\npin = 6\n[[dial]]\nslider = \"s\"\na = 7\nb = 8");
+        let board = board(
+            "[[button]]\nname = \"a\"\npin = 5\n[[button]]\nname = \"b\"\npin = 6\n[[dial]]\nslider = \"s\"\na = 7\nb = 8",
+        );
         let parse = |line: &str| board.parse(line);
         assert_eq!(parse(""), Ok(None));
         assert_eq!(parse(" press "), Ok(Some(Word::Edge { button: 0, down: true })));
@@ -253,7 +255,9 @@ mod tests {
         assert_eq!(parse("wait online"), Ok(Some(Word::Wait(Until::Connection(Connection::Online)))));
         assert_eq!(parse("wait no_hub"), Ok(Some(Word::Wait(Until::Word(LightWord::NoHub)))));
         assert_eq!(parse("quit"), Ok(Some(Word::Quit)));
-        for wrong in ["pres", "press c", "turn", "turn x", "turn 1 1", "wait", "wait for", "quit now please", "short a b"] {
+        for wrong in
+            ["pres", "press c", "turn", "turn x", "turn 1 1", "wait", "wait for", "quit now please", "short a b"]
+        {
             assert!(parse(wrong).is_err(), "{wrong}");
         }
     }

@@ -160,7 +160,8 @@ impl Faults {
             RawPin::Text(text) => (Pin::parse(text), format!("{text:?}")),
         };
         if pin.is_none() {
-            self.0.push(format!("{key} = {shown}: allowed is 17, \"GPIO17\" or \"BOARD11\" (a position that is a GPIO)"));
+            self.0
+                .push(format!("{key} = {shown}: allowed is 17, \"GPIO17\" or \"BOARD11\" (a position that is a GPIO)"));
         }
         pin
     }
@@ -344,7 +345,9 @@ fn parse_address(url: &str) -> Option<HubAddress> {
         rest.split_once(':').map_or((rest, None), |(host, port)| (host, Some(port)))
     };
     let host_ok = host.starts_with('[')
-        || (!host.is_empty() && host.len() <= 253 && host.bytes().all(|b| b.is_ascii_alphanumeric() || b".-_".contains(&b)));
+        || (!host.is_empty()
+            && host.len() <= 253
+            && host.bytes().all(|b| b.is_ascii_alphanumeric() || b".-_".contains(&b)));
     let port = match port {
         Some(port) => port.parse().ok().filter(|&port| port > 0)?,
         None if tls => PORT_TLS,

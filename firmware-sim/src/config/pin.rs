@@ -11,8 +11,8 @@ pub(super) const LINE_MAX: u32 = 511;
 
 /// The header's physical positions 1 to 40; zero is not a GPIO (power, ground).
 const HEADER: [u8; 40] = [
-    0, 0, 2, 0, 3, 0, 4, 14, 0, 15, 17, 18, 27, 0, 22, 23, 0, 24, 10, 0, 9, 25, 11, 8, 0, 7, 0, 1, 5, 0, 6, 12, 13, 0, 19,
-    16, 26, 20, 0, 21,
+    0, 0, 2, 0, 3, 0, 4, 14, 0, 15, 17, 18, 27, 0, 22, 23, 0, 24, 10, 0, 9, 25, 11, 8, 0, 7, 0, 1, 5, 0, 6, 12, 13, 0,
+    19, 16, 26, 20, 0, 21,
 ];
 /// Position 27 is line 0, which the table cannot say.
 const POSITION_OF_LINE_0: usize = 27;
@@ -25,9 +25,8 @@ impl Pin {
 
     /// Parses `17`, `GPIO17`, `BCM17`, `BOARD11` or `J8:11`.
     pub fn parse(text: &str) -> Option<Self> {
-        let digits = |digits: &str| {
-            digits.bytes().all(|b| b.is_ascii_digit()).then(|| digits.parse::<u32>().ok()).flatten()
-        };
+        let digits =
+            |digits: &str| digits.bytes().all(|b| b.is_ascii_digit()).then(|| digits.parse::<u32>().ok()).flatten();
         for prefix in ["BOARD", "J8:"] {
             if let Some(position) = text.strip_prefix(prefix) {
                 let position = usize::try_from(digits(position)?).ok()?;

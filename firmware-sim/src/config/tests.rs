@@ -76,9 +76,24 @@ fn every_fault_is_told_on_its_line() {
     ";
     let told = faults(text);
     for key in [
-        "hub.url", "hub.room", "hub.keep_alive_s", "hub.password_file", "box.id", "box.board", "button b.pin",
-        "button b.short_press", "[[button]] name", "light m", "dial s", "buzzer.sounds", "gpio.pull", "gpio.debounce_ms",
-        "patterns.work.colour", "patterns.work.mode", "patterns.work.period_ms", "GPIO4 is given twice",
+        "hub.url",
+        "hub.room",
+        "hub.keep_alive_s",
+        "hub.password_file",
+        "box.id",
+        "box.board",
+        "button b.pin",
+        "button b.short_press",
+        "[[button]] name",
+        "light m",
+        "dial s",
+        "buzzer.sounds",
+        "gpio.pull",
+        "gpio.debounce_ms",
+        "patterns.work.colour",
+        "patterns.work.mode",
+        "patterns.work.period_ms",
+        "GPIO4 is given twice",
     ] {
         assert_eq!(told.lines().filter(|line| line.starts_with(key)).count(), 1, "{key} in\n{told}");
     }
@@ -96,7 +111,17 @@ fn addresses() {
     if cfg!(feature = "tls") {
         assert_eq!(address("mqtts://hub/").as_deref(), Some("mqtts://hub:8883"));
     }
-    for wrong in ["", "hub", "mqtt://", "mqtt://a b", "mqtt://h:0", "mqtt://h:99999", "mqtt://u:p@h:1", "mqtt://[::1", "mqtt://[x]:1"] {
+    for wrong in [
+        "",
+        "hub",
+        "mqtt://",
+        "mqtt://a b",
+        "mqtt://h:0",
+        "mqtt://h:99999",
+        "mqtt://u:p@h:1",
+        "mqtt://[::1",
+        "mqtt://[x]:1",
+    ] {
         assert_eq!(address(wrong), None, "{wrong}");
     }
 }

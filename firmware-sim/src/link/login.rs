@@ -39,7 +39,9 @@ pub enum LoginError {
         source: std::io::Error,
     },
     /// The password's file is no password.
-    #[error("{path:?} holds no password: its first line is one, in UTF-8, and it has at most {PASSWORD_BYTES_MAX} bytes")]
+    #[error(
+        "{path:?} holds no password: its first line is one, in UTF-8, and it has at most {PASSWORD_BYTES_MAX} bytes"
+    )]
     NoPassword {
         /// Where it should be.
         path: PathBuf,

@@ -1,8 +1,8 @@
 //! One connection by MQTT 3.1.1.
 
 use rumqttc::{
-    AsyncClient, ConnectReturnCode, ConnectionError, Event, Incoming, LastWill, MqttOptions, NetworkOptions, Outgoing, QoS,
-    StateError,
+    AsyncClient, ConnectReturnCode, ConnectionError, Event, Incoming, LastWill, MqttOptions, NetworkOptions, Outgoing,
+    QoS, StateError,
 };
 use tokio::sync::mpsc;
 
@@ -49,7 +49,9 @@ pub(super) async fn session(host: &str, port: u16, tls: bool, login: &Login, tel
             Ok(Event::Incoming(Incoming::PubAck(ack))) => {
                 on_wire.acknowledged(ack.pkid).map(|token| LinkEvent::Acknowledged { token, refused: None })
             }
-            Ok(Event::Outgoing(Outgoing::Disconnect)) => return End { reason: "stopped".to_owned(), why: Why::Stopped },
+            Ok(Event::Outgoing(Outgoing::Disconnect)) => {
+                return End { reason: "stopped".to_owned(), why: Why::Stopped };
+            }
             Ok(_) => None,
             Err(e) => return end(&e, connected),
         };
@@ -73,7 +75,9 @@ fn end(error: &ConnectionError, connected: bool) -> End {
             // 3.1.1 is only tried after 5: when this fails too, 5 gets its turn again.
             (super::io_reason(e), if connected { Why::Other } else { Why::Version })
         }
-        ConnectionError::NetworkTimeout | ConnectionError::FlushTimeout => ("no answer in time".to_owned(), Why::Version),
+        ConnectionError::NetworkTimeout | ConnectionError::FlushTimeout => {
+            ("no answer in time".to_owned(), Why::Version)
+        }
         other => (other.to_string(), if connected { Why::Other } else { Why::Version }),
     };
     End { reason, why }

@@ -1,8 +1,7 @@
 //! One connection by MQTT 5.
 
 use rumqttc::{
-    NetworkOptions,
-    Outgoing,
+    NetworkOptions, Outgoing,
     v5::{
         AsyncClient, ConnectionError, Event, Incoming, MqttOptions, StateError,
         mqttbytes::{
@@ -59,7 +58,9 @@ pub(super) async fn session(host: &str, port: u16, tls: bool, login: &Login, tel
                 let refused = (!fine).then(|| said.unwrap_or_else(|| format!("the hub refused it: {:?}", ack.reason)));
                 on_wire.acknowledged(ack.pkid).map(|token| LinkEvent::Acknowledged { token, refused })
             }
-            Ok(Event::Outgoing(Outgoing::Disconnect)) => return End { reason: "stopped".to_owned(), why: Why::Stopped },
+            Ok(Event::Outgoing(Outgoing::Disconnect)) => {
+                return End { reason: "stopped".to_owned(), why: Why::Stopped };
+            }
             Ok(_) => None,
             Err(e) => return end(&e, connected),
         };

@@ -2,19 +2,15 @@
 //!
 //! What it looks like is in [`view`]; here are the terminal's modes, its events and when to draw again.
 
-use std::{
-    collections::VecDeque,
-    io, thread,
-    time::Duration,
-};
+use std::{collections::VecDeque, io, thread, time::Duration};
 
 use lockstep::domain::id::Id;
 use ratatui::{
     crossterm::{
         self,
         event::{
-            self, Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers, KeyboardEnhancementFlags, MouseButton, MouseEvent,
-            MouseEventKind,
+            self, Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers, KeyboardEnhancementFlags, MouseButton,
+            MouseEvent, MouseEventKind,
         },
         execute,
     },

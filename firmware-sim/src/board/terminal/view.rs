@@ -56,9 +56,10 @@ impl View {
     pub fn draw(&mut self, frame: &mut Frame<'_>, scene: &Scene<'_>) {
         let whole = frame.area();
         let area = Rect { width: whole.width.min(WIDTH_MAX), ..whole };
-        let case = Block::bordered().border_type(BorderType::Rounded).title("Lockstep box".bold()).title_bottom(
-            Line::from(self.title.clone()).right_aligned(),
-        );
+        let case = Block::bordered()
+            .border_type(BorderType::Rounded)
+            .title("Lockstep box".bold())
+            .title_bottom(Line::from(self.title.clone()).right_aligned());
         let inside = case.inner(area);
         frame.render_widget(case, area);
         let [connection, clock, parts, keys, log] = Layout::vertical([
@@ -74,16 +75,22 @@ impl View {
         self.draw_parts(frame, parts, scene);
         frame.render_widget(Paragraph::new(keys_line(scene)).alignment(Alignment::Center), keys);
         let room = usize::from(log.height);
-        let lines: Vec<Line<'_>> =
-            self.log.iter().skip(self.log.len().saturating_sub(room)).map(|line| Line::from(line.as_str()).dim()).collect();
+        let lines: Vec<Line<'_>> = self
+            .log
+            .iter()
+            .skip(self.log.len().saturating_sub(room))
+            .map(|line| Line::from(line.as_str()).dim())
+            .collect();
         frame.render_widget(Paragraph::new(lines), log);
     }
 
     fn draw_parts(&mut self, frame: &mut Frame<'_>, area: Rect, scene: &Scene<'_>) {
         let count = scene.buttons.len() + scene.lights.len();
         let width = (area.width / u16::try_from(count.max(1)).unwrap_or(u16::MAX)).clamp(6, PART.0);
-        let cells: Vec<Rect> =
-            Layout::horizontal(vec![Constraint::Length(width); count]).flex(ratatui::layout::Flex::Center).split(area).to_vec();
+        let cells: Vec<Rect> = Layout::horizontal(vec![Constraint::Length(width); count])
+            .flex(ratatui::layout::Flex::Center)
+            .split(area)
+            .to_vec();
         let (buttons, lights) = cells.split_at(scene.buttons.len().min(cells.len()));
         self.buttons = buttons.to_vec();
         for (index, (&cell, name)) in buttons.iter().zip(scene.buttons).enumerate() {

@@ -26,8 +26,7 @@ fn drawn(config: &Config, agent: &Agent, now: Mono, log: &[&str]) -> (String, Bu
     let mut view = View { title: " box-1 ".to_owned(), ..View::default() };
     view.log.extend(log.iter().map(|line| (*line).to_owned()));
     let buttons: Vec<&Id> = config.buttons.iter().map(|button| &button.name).collect();
-    let scene =
-        Scene { shown: agent.shown(), lights: &config.lights, buttons: &buttons, chosen: 0, dials: false, now };
+    let scene = Scene { shown: agent.shown(), lights: &config.lights, buttons: &buttons, chosen: 0, dials: false, now };
     terminal.draw(|frame| view.draw(frame, &scene)).unwrap();
     (terminal.backend().to_string(), terminal.backend().buffer().clone(), view)
 }
@@ -97,8 +96,14 @@ fn three_lights_share_the_work_and_any_terminal_will_do() {
     for (width, height) in [(1, 1), (3, 2), (20, 5), (300, 80)] {
         let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
         let buttons: Vec<&Id> = config.buttons.iter().map(|button| &button.name).collect();
-        let scene =
-            Scene { shown: agent.shown(), lights: &config.lights, buttons: &buttons, chosen: 9, dials: true, now: START };
+        let scene = Scene {
+            shown: agent.shown(),
+            lights: &config.lights,
+            buttons: &buttons,
+            chosen: 9,
+            dials: true,
+            now: START,
+        };
         terminal.draw(|frame| View::default().draw(frame, &scene)).unwrap();
     }
 }
