@@ -22,7 +22,7 @@ pub struct Arguments {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Reads the configuration, finds the GPIO chip, lights each light and waits for a press
-    Check(Run),
+    Check(Box<Run>),
     /// Prints the built-in configuration, annotated
     PrintConfig,
     /// Prints the id that is derived from this machine

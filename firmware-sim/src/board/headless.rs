@@ -221,7 +221,6 @@ impl Headless {
     ///
     /// # Errors
     /// Nobody reads.
-    #[expect(clippy::unused_self, reason = "a board's method, whatever the board needs for it")]
     pub fn tell(&mut self, report: &Report) -> io::Result<()> {
         let mut line = serde_json::to_vec(report).map_err(io::Error::other)?;
         line.push(b'\n');

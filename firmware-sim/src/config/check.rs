@@ -120,10 +120,7 @@ impl Faults {
         name
     }
 
-    fn number<T: TryFrom<i64>>(&mut self, key: &str, value: i64, allowed: RangeInclusive<i64>) -> T
-    where
-        T: Default,
-    {
+    fn number<T: TryFrom<i64> + Default>(&mut self, key: &str, value: i64, allowed: RangeInclusive<i64>) -> T {
         if !allowed.contains(&value) {
             self.tell(key, value, &format!("{} to {}", allowed.start(), allowed.end()));
         }

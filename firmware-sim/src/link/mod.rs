@@ -267,6 +267,8 @@ async fn locate(address: &HubAddress) -> Result<(String, u16, bool), String> {
 }
 
 const TAKEN_OVER: &str = "another box with the same id connected: give one of them another --id";
+const CLOSED: &str = "the hub closed the connection";
+const SILENT: &str = "the hub does not answer any more";
 const REFUSED: &str = "the hub refused user or password: see --user and --password-file";
 
 /// How the connection is carried; none: plain TCP, which is the default.
@@ -288,7 +290,7 @@ fn io_reason(error: &std::io::Error) -> String {
         std::io::ErrorKind::ConnectionRefused => "nobody listens there".to_owned(),
         std::io::ErrorKind::ConnectionAborted
         | std::io::ErrorKind::ConnectionReset
-        | std::io::ErrorKind::UnexpectedEof => "the hub closed the connection".to_owned(),
+        | std::io::ErrorKind::UnexpectedEof => CLOSED.to_owned(),
         _ => error.to_string(),
     }
 }

@@ -55,10 +55,10 @@ pub(super) async fn session(host: &str, port: u16, tls: bool, login: &Login, tel
             Ok(_) => None,
             Err(e) => return end(&e, connected),
         };
-        if let Some(event) = event {
-            if tell.send(event).await.is_err() {
-                return End { reason: "stopped".to_owned(), why: Why::Stopped };
-            }
+        if let Some(event) = event
+            && tell.send(event).await.is_err()
+        {
+            return End { reason: "stopped".to_owned(), why: Why::Stopped };
         }
     }
 }
@@ -75,6 +75,10 @@ fn end(error: &ConnectionError, connected: bool) -> End {
             // 3.1.1 is only tried after 5: when this fails too, 5 gets its turn again.
             (super::io_reason(e), if connected { Why::Other } else { Why::Version })
         }
+        ConnectionError::MqttState(StateError::ConnectionAborted) if connected => {
+            (super::CLOSED.to_owned(), Why::Other)
+        }
+        ConnectionError::MqttState(StateError::AwaitPingResp) => (super::SILENT.to_owned(), Why::Other),
         ConnectionError::NetworkTimeout | ConnectionError::FlushTimeout => {
             ("no answer in time".to_owned(), Why::Version)
         }

@@ -64,10 +64,10 @@ pub(super) async fn session(host: &str, port: u16, tls: bool, login: &Login, tel
             Ok(_) => None,
             Err(e) => return end(&e, connected),
         };
-        if let Some(event) = event {
-            if tell.send(event).await.is_err() {
-                return End { reason: "stopped".to_owned(), why: Why::Stopped };
-            }
+        if let Some(event) = event
+            && tell.send(event).await.is_err()
+        {
+            return End { reason: "stopped".to_owned(), why: Why::Stopped };
         }
     }
 }
@@ -94,6 +94,10 @@ fn end(error: &ConnectionError, connected: bool) -> End {
         },
         ConnectionError::Io(e) if connected || is_network(e) => (super::io_reason(e), Why::Other),
         ConnectionError::MqttState(StateError::Io(e)) if connected => (super::io_reason(e), Why::Other),
+        ConnectionError::MqttState(StateError::ConnectionAborted) if connected => {
+            (super::CLOSED.to_owned(), Why::Other)
+        }
+        ConnectionError::MqttState(StateError::AwaitPingResp) => (super::SILENT.to_owned(), Why::Other),
         ConnectionError::Timeout(_) => ("no answer in time".to_owned(), Why::Other),
         // An answer that is no MQTT 5, or none but a closed connection: what a 3.1.1 broker does.
         other if !connected => (format!("no MQTT 5 connection: {other}"), Why::Version),

@@ -182,11 +182,11 @@ impl Driver {
                 return None;
             }
             let due = modulating || deadline.is_some_and(|deadline| deadline <= clock::now());
-            if wanted.fresh || due {
-                if let Some(shown) = wanted.shown.clone() {
-                    wanted.fresh = false;
-                    return Some(shown);
-                }
+            if (wanted.fresh || due)
+                && let Some(shown) = wanted.shown.clone()
+            {
+                wanted.fresh = false;
+                return Some(shown);
             }
             wanted = match deadline {
                 Some(deadline) => {

@@ -249,7 +249,7 @@ pub fn find_chip(wanted: &str) -> Result<FoundChip> {
     let chips = chips();
     let is_wanted = |chip: &&FoundChip| match wanted {
         "auto" => HEADER_LABELS.contains(&chip.label.as_str()),
-        label_or_path => chip.label == label_or_path || chip.path == PathBuf::from(label_or_path),
+        label_or_path => chip.label == label_or_path || chip.path == std::path::Path::new(label_or_path),
     };
     if let Some(chip) = chips.iter().find(is_wanted) {
         return Ok(chip.clone());
