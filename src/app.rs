@@ -14,10 +14,11 @@ use tracing::{info, warn};
 
 use crate::{
     clock::Clock,
-    config::Config,
+    config::{Anonymous, Config},
     domain::hub::Hub,
     engine::{self, Engine, StoreHealth},
-    http, listen,
+    http, listen, mqtt,
+    policy::{self, Policy},
     store::{Journal, JournalHandle},
 };
 
@@ -82,7 +83,17 @@ async fn serve_async(config: Config, ready_json: bool) -> anyhow::Result<()> {
         clock.clone(),
     )?;
     let mqtt_addresses: Vec<SocketAddr> = mqtt_sockets.iter().map(|s| s.local_addr().unwrap()).collect();
-    drop(door_outlet);
+    let door = mqtt::start(mqtt::Foundation {
+        engine: handle.clone(),
+        outlet: door_outlet,
+        clock: clock.clone(),
+        policy: Policy::load(policy_settings(&config))?,
+        settings: mqtt::Settings { root: config.root.to_string(), ..mqtt::Settings::default() },
+    })
+    .await?;
+    for socket in to_tokio(mqtt_sockets)? {
+        door.listen(socket, None)?;
+    }
 
     let stop = tokio_util::sync::CancellationToken::new();
     let running = tokio::spawn(engine.run(stop.clone().cancelled_owned()));
@@ -96,6 +107,7 @@ async fn serve_async(config: Config, ready_json: bool) -> anyhow::Result<()> {
         if let Err(e) = running.await {
             warn!(error = %e, "the engine did not end well");
         }
+        door.stop().await;
         http.stop().await;
         journal.stop().await;
     };
@@ -126,6 +138,20 @@ fn start_journal(
         }
     });
     Ok(journal)
+}
+
+fn policy_settings(config: &Config) -> policy::Settings {
+    policy::Settings {
+        root: config.root.clone(),
+        loopback_only: config.is_loopback_only(),
+        anonymous: config.anonymous.and_then(|anonymous| match anonymous {
+            Anonymous::None => None,
+            Anonymous::Viewer => Some(policy::Role::Viewer),
+            Anonymous::Member => Some(policy::Role::Member),
+        }),
+        users_file: config.users_file.clone(),
+        acl_file: config.acl_file.clone(),
+    }
 }
 
 fn http_settings(config: &Config, boot: &str) -> http::Settings {

@@ -19,6 +19,8 @@ pub mod http;
 #[cfg(feature = "hub")]
 pub mod listen;
 #[cfg(feature = "hub")]
+pub mod mqtt;
+#[cfg(feature = "hub")]
 pub mod policy;
 #[cfg(feature = "hub")]
 pub mod store;
