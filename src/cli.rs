@@ -2,7 +2,7 @@
 //!
 //! What a command does beyond reading its arguments and telling the result does not belong here.
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{io::IsTerminal, path::PathBuf, process::ExitCode};
 
 use clap::{Args, Parser, Subcommand};
 
@@ -101,7 +101,11 @@ pub fn run() -> ExitCode {
         None => serve(&cli.options),
         Some(Command::CheckConfig) => match cli.options.load() {
             Ok(config) => {
-                println!("The configuration is fine: {} room(s), data in {}.", config.rooms.len(), config.data_dir.display());
+                println!(
+                    "The configuration is fine: {} room(s), data in {}.",
+                    config.rooms.len(),
+                    config.data_dir.display()
+                );
                 ExitCode::SUCCESS
             }
             Err(code) => code,
@@ -133,7 +137,10 @@ fn serve(options: &Options) -> ExitCode {
 
 fn start_log(config: &Config) -> anyhow::Result<()> {
     let filter = tracing_subscriber::EnvFilter::try_new(&config.log_level)?;
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal());
     match config.log_format {
         LogFormat::Text => log.with_target(false).init(),
         LogFormat::Json => log.json().init(),

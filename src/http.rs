@@ -8,12 +8,12 @@ mod access;
 mod assets;
 mod fanout;
 mod guard;
-mod listen;
 mod problem;
 mod routes;
 mod server;
 mod session;
 mod settings;
+mod socket;
 pub mod socketio;
 mod stream;
 mod websocket;
@@ -24,12 +24,13 @@ use std::{net::SocketAddr, sync::Arc};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub use access::Role;
-pub use listen::bind;
-pub use settings::{
-    BoxFuture, ByteStream, Limits, MqttAcceptor, MqttConnection, Settings, TlsAcceptor,
-};
+pub use settings::{BoxFuture, ByteStream, Limits, MqttAcceptor, MqttConnection, Settings, TlsAcceptor};
 
-use self::{fanout::{Fanout, Shard}, guard::Guard, socketio::SocketIoEdge};
+use self::{
+    fanout::{Fanout, Shard},
+    guard::Guard,
+    socketio::SocketIoEdge,
+};
 use crate::{
     clock::Clock,
     domain::topic::Filter,
@@ -51,7 +52,7 @@ struct Shared {
 
 /// A socket that listens, and what encrypts its connections.
 pub struct Listener {
-    /// The bound socket; see [`bind`].
+    /// The bound socket.
     pub socket: tokio::net::TcpListener,
     /// Makes an encrypted stream of a connection; none for plain HTTP.
     pub tls: Option<TlsAcceptor>,

@@ -39,8 +39,7 @@ pub(super) struct Refused {
 impl Guard {
     pub(super) fn new(settings: &Settings) -> Self {
         let own = rustix::system::uname().nodename().to_string_lossy().to_lowercase();
-        let mut hosts: BTreeSet<String> =
-            settings.allowed_hosts.iter().map(|host| host.to_lowercase()).collect();
+        let mut hosts: BTreeSet<String> = settings.allowed_hosts.iter().map(|host| host.to_lowercase()).collect();
         hosts.insert("localhost".to_owned());
         if !own.is_empty() {
             let short = own.split('.').next().unwrap_or(&own);
@@ -147,10 +146,20 @@ mod tests {
         let guard = guard();
         let local = "192.168.1.5:8080".parse().expect("address");
         let ok = |host| guard.check_host(&headers(host, None), local).is_ok();
-        for host in ["localhost:8080", "127.0.0.1", "[::1]:8080", "192.168.1.5:8080", "hub.example", "HUB.example:9", "a.localhost"] {
+        for host in [
+            "localhost:8080",
+            "127.0.0.1",
+            "[::1]:8080",
+            "192.168.1.5:8080",
+            "hub.example",
+            "HUB.example:9",
+            "a.localhost",
+        ] {
             assert!(ok(host), "{host}");
         }
-        for host in ["evil.example", "192.168.1.6:8080", "", "127.0.0.1.evil.example", "[::2]", "localhost.evil.example"] {
+        for host in
+            ["evil.example", "192.168.1.6:8080", "", "127.0.0.1.evil.example", "[::2]", "localhost.evil.example"]
+        {
             assert!(!ok(host), "{host}");
         }
         assert!(guard.check_host(&HeaderMap::new(), local).is_err(), "no Host at all");

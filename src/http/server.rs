@@ -10,7 +10,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::sync::Semaphore;
 use tower::Service as _;
 
-use super::{Listener, Shared, listen, settings::ByteStream};
+use super::{Listener, Shared, settings::ByteStream, socket};
 
 /// How long accepting rests when the system has no room for a connection.
 const ACCEPT_REST: Duration = Duration::from_millis(100);
@@ -30,7 +30,7 @@ pub(super) struct Ends {
 
 /// Accepts connections until the hub stops.
 pub(super) async fn serve(listener: Listener, router: Router, shared: Arc<Shared>, connections: Arc<Semaphore>) {
-    let Listener { socket, tls } = listener;
+    let Listener { socket: listening, tls } = listener;
     loop {
         let permit = tokio::select! {
             () = shared.stop.cancelled() => return,
@@ -39,7 +39,7 @@ pub(super) async fn serve(listener: Listener, router: Router, shared: Arc<Shared
         let Ok(permit) = permit else { return };
         let (stream, peer) = tokio::select! {
             () = shared.stop.cancelled() => return,
-            accepted = socket.accept() => match accepted {
+            accepted = listening.accept() => match accepted {
                 Ok(accepted) => accepted,
                 Err(e) => {
                     // A connection that was gone again is nothing; no more file descriptors is worth a word and a rest.
@@ -50,7 +50,7 @@ pub(super) async fn serve(listener: Listener, router: Router, shared: Arc<Shared
             },
         };
         let Ok(local) = stream.local_addr() else { continue };
-        if listen::set_up(&stream).is_err() {
+        if socket::set_up(&stream).is_err() {
             continue;
         }
         let ends = Ends { peer, local, tls: tls.is_some() };

@@ -76,3 +76,6 @@ await Promise.all([
   import("./elements/room.js"),
 ]);
 await show();
+
+// Where the browser allows it (HTTPS or this machine): the page that says when the hub is away.
+if (isSecureContext) void navigator.serviceWorker?.register("sw.js").catch(() => {});

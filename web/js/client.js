@@ -361,6 +361,7 @@ export class LockstepClient {
     const socket = (this.#socket = new this.WebSocket(url.href, PROTOCOL));
     this.#become("connecting");
     socket.onmessage = receive;
+    socket.onerror = () => {}; // the close that follows says it; without a listener Node would end
     socket.onclose = () => socket === this.#socket && this.#lost(greeted);
   }
 

@@ -133,9 +133,14 @@ export class Store {
     } catch (error) {
       const known = error instanceof LockstepError;
       const refusal = { code: known ? error.code : "unknown", message: String(/** @type {Error} */ (error).message), thing, command };
-      for (const hear of this.#outcomes) hear(refusal, thing);
+      this.refuse(refusal);
       return null;
     }
+  }
+
+  /** Tells that a command of one's own did nothing. @param {Refusal} refusal */
+  refuse(refusal) {
+    for (const hear of this.#outcomes) hear(refusal, refusal.thing);
   }
 
   #greeted(/** @type {import("./client.js").Hello} */ hello) {

@@ -86,9 +86,7 @@ pub(super) fn put_entry(out: &mut Vec<u8>, topic: &str, payload: &[u8], seq: u64
 
 /// The beginning of a `snap` page; its entries and `]}` follow.
 pub(super) fn snap_head(id: &str, seq: u64, page: u32, last: bool, resumed: bool) -> String {
-    format!(
-        r#"{{"type":"snap","id":{id},"seq":{seq},"page":{page},"last":{last},"resumed":{resumed},"topics":["#
-    )
+    format!(r#"{{"type":"snap","id":{id},"seq":{seq},"page":{page},"last":{last},"resumed":{resumed},"topics":["#)
 }
 
 /// `{"type":"resync"}`: events were lost.
@@ -153,9 +151,7 @@ mod tests {
     #[test]
     fn a_payload_says_what_it_is() {
         let of = |payload: &[u8]| read(&msg("a/b", payload, false, 7));
-        let expected = |payload: Value, format: &str| {
-            json!({"type": "msg", "topic": "a/b", "payload": payload, "format": format, "retain": false, "seq": 7})
-        };
+        let expected = |payload: Value, format: &str| json!({"type": "msg", "topic": "a/b", "payload": payload, "format": format, "retain": false, "seq": 7});
         assert_eq!(of(b"42"), expected(json!(42), "json"));
         assert_eq!(of(b" {\"a\":\n1} "), expected(json!({"a": 1}), "json"));
         assert_eq!(of(b"press"), expected(json!("press"), "text"));

@@ -111,13 +111,7 @@ impl Pages {
 }
 
 /// Builds a page; tells too whether it shows everything, so that others may be shown the same.
-fn build(
-    replica: &Replica,
-    filters: &[Filter],
-    rights: &Rights,
-    after: Option<&Topic>,
-    until: u64,
-) -> (Page, bool) {
+fn build(replica: &Replica, filters: &[Filter], rights: &Rights, after: Option<&Topic>, until: u64) -> (Page, bool) {
     let mut entries = Entries::default();
     let mut whole = true;
     let mut through = None;

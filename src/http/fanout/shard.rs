@@ -93,12 +93,8 @@ impl Item<'_> {
     fn frame(&mut self, wire: Wire, boot: &str) -> &Bytes {
         let publication = self.publication;
         self.framed[wire as usize].get_or_insert_with(|| {
-            let json = frames::msg(
-                publication.topic.as_str(),
-                &publication.payload,
-                publication.is_level(),
-                publication.seq,
-            );
+            let json =
+                frames::msg(publication.topic.as_str(), &publication.payload, publication.is_level(), publication.seq);
             wire.frame(&json, boot, Some(publication.seq))
         })
     }
@@ -227,7 +223,9 @@ impl Shard {
             return;
         }
         for id in &self.behind {
-            let Some(Browser { audience, state: State::Behind(backlog), .. }) = self.browsers.get_mut(id) else { continue };
+            let Some(Browser { audience, state: State::Behind(backlog), .. }) = self.browsers.get_mut(id) else {
+                continue;
+            };
             let Some((key, _)) = self.audiences.get(*audience) else { continue };
             for item in items.iter_mut().filter(|item| !item.publication.is_level()) {
                 if key.matches(&item.publication.topic) {
@@ -331,7 +329,9 @@ impl Shard {
         match &mut browser.state {
             State::Ready(_) => match browser.outgoing.write_now(&frame) {
                 Err(_) => self.over(id, true),
-                Ok(bytes) if bytes < frame.len() => self.set_behind(id, Backlog::new(since, Some(frame.slice(bytes..)))),
+                Ok(bytes) if bytes < frame.len() => {
+                    self.set_behind(id, Backlog::new(since, Some(frame.slice(bytes..))))
+                }
                 Ok(_) => {}
             },
             State::Behind(backlog) => {

@@ -133,7 +133,8 @@ fn short(value: Option<&RawValue>) -> Option<Box<str>> {
 }
 
 fn filters(texts: Option<Vec<String>>) -> Result<Vec<Filter>, Rejection> {
-    let texts = texts.filter(|texts| !texts.is_empty()).ok_or_else(|| malformed("`filters` has at least one filter."))?;
+    let texts =
+        texts.filter(|texts| !texts.is_empty()).ok_or_else(|| malformed("`filters` has at least one filter."))?;
     let parse = |text: &String| Filter::parse(text).map_err(|e| malformed(format!("`filters`: {e}.")));
     texts.iter().map(parse).collect()
 }
@@ -192,7 +193,10 @@ mod tests {
         let reference = Some(r#""a1""#.into());
         assert_eq!(told("nonsense"), (Code::Malformed, None));
         assert_eq!(told(r#"{"type":"pub","topic":7,"ref":"a1"}"#), (Code::Malformed, reference.clone()));
-        assert_eq!(told(r#"{"type":"pub","topic":"a/#","payload":1,"ref":"a1"}"#), (Code::Malformed, reference.clone()));
+        assert_eq!(
+            told(r#"{"type":"pub","topic":"a/#","payload":1,"ref":"a1"}"#),
+            (Code::Malformed, reference.clone())
+        );
         assert_eq!(told(r#"{"type":"pub","topic":"a","ref":"a1"}"#), (Code::Malformed, reference.clone()));
         assert_eq!(told(r#"{"type":"dance","ref":"a1"}"#), (Code::Malformed, reference));
         assert_eq!(told(r#"{"type":"sub","filters":[]}"#).0, Code::Malformed);

@@ -4,13 +4,20 @@
 
 use std::{
     io::{Error, ErrorKind},
-    net::{Ipv4Addr, Ipv6Addr},
+    net::{Ipv4Addr, Ipv6Addr, SocketAddr},
 };
 
-use axum::{http::StatusCode, response::{IntoResponse as _, Response}};
+use axum::{
+    http::StatusCode,
+    response::{IntoResponse as _, Response},
+};
 use tokio::net::TcpListener;
 
-use crate::http::bind;
+use crate::listen;
+
+fn bind(address: SocketAddr) -> Result<TcpListener, Error> {
+    TcpListener::from_std(listen::bind(address)?)
+}
 
 /// Opens `ports`, and says in one sentence for each that cannot be opened why not.
 pub(super) fn open(ports: &[u16]) -> (Vec<TcpListener>, Vec<String>) {

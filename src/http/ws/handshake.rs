@@ -34,7 +34,10 @@ pub(in crate::http) fn accept(
         return Err(Refusal { status: StatusCode::UPGRADE_REQUIRED, reason: "This address speaks WebSocket." });
     }
     if headers.get(header::SEC_WEBSOCKET_VERSION).is_none_or(|version| version != "13") {
-        return Err(Refusal { status: StatusCode::UPGRADE_REQUIRED, reason: "Only version 13 of WebSocket is spoken." });
+        return Err(Refusal {
+            status: StatusCode::UPGRADE_REQUIRED,
+            reason: "Only version 13 of WebSocket is spoken.",
+        });
     }
     let key = headers.get(header::SEC_WEBSOCKET_KEY).ok_or(bad("Sec-WebSocket-Key is missing."))?;
     if BASE64.decode(key.as_bytes()).map_or(0, |key| key.len()) != 16 {
@@ -85,7 +88,9 @@ mod tests {
     #[test]
     fn the_example_of_the_rfc_is_answered() {
         let answer = request(|_| {}).expect("a handshake");
-        assert!(answer.contains(&(header::SEC_WEBSOCKET_ACCEPT, HeaderValue::from_static("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="))));
+        assert!(
+            answer.contains(&(header::SEC_WEBSOCKET_ACCEPT, HeaderValue::from_static("s3pPLMBiTxaQ9kYGzzhZRbK+xOo=")))
+        );
         assert!(answer.contains(&(header::SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static("lockstep.v1"))));
     }
 

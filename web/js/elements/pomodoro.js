@@ -131,7 +131,7 @@ export class LockstepPomodoro extends HTMLElement {
 
   /** @param {Pomodoro} state @param {number} now */
   #didText(state, now) {
-    if (!state.sent_at || state.rev <= 1) return "";
+    if (!state.sent_at || state.rev < 1) return "";
     const when = ago(Math.max(0, now - state.sent_at));
     const who = state.by === store.client.hello?.you.by && store.name ? t("who.you") : whoDid(state.by);
     if (!who) return ALARMS.includes(state.phase) ? t("did.hub", { when }) : "";
@@ -153,11 +153,14 @@ export class LockstepPomodoro extends HTMLElement {
     [...dots.children].forEach((dot, i) => setAttr(dot, "data-dot", i < done ? "done" : i === current && state.phase === "work" ? "now" : "to-do"));
   }
 
-  /** Buttons that would be refused are dimmed, not dead: focus stays, and the hub says why. @param {Pomodoro} state */
+  /** Buttons that would be refused are quiet, not dead: focus stays, and the hub says why. @param {Pomodoro} state */
   #drawButtons(state) {
     const running = isRunning(state);
     const stoppable = running;
-    const dim = (/** @type {HTMLElement|undefined} */ button, /** @type {boolean} */ off) => button && setAttr(button, "aria-disabled", off || !store.mayCommand ? "true" : null);
+    const dim = (/** @type {HTMLElement|undefined} */ button, /** @type {boolean} */ off) => {
+      button?.classList.toggle("dim", off);
+      if (button) setAttr(button, "aria-disabled", store.mayCommand ? null : "true");
+    };
     const label = this.start?.querySelector("span");
     if (label) setText(label, t(state.paused ? "pomodoro.resume" : "pomodoro.start"));
     dim(this.start, running);

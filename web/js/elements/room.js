@@ -6,6 +6,7 @@ import { store } from "../page.js";
 import "./pomodoro.js";
 import "./setup.js";
 import "./slider.js";
+import "./thing.js";
 
 export class LockstepRoom extends HTMLElement {
   #stop = () => {};
@@ -55,7 +56,9 @@ export class LockstepRoom extends HTMLElement {
       setup.className = "card";
       return setup;
     });
-    side?.replaceChildren(...(ranges.length && sliders ? [sliders] : []), ...setups);
+    const others = things.filter((thing) => !["pomodoro", "slider"].includes(thing.kind)).map((thing) => make("lockstep-thing", thing));
+    for (const other of others) other.className = "card";
+    side?.replaceChildren(...(ranges.length && sliders ? [sliders] : []), ...others, ...setups);
   }
 }
 

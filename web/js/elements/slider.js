@@ -101,9 +101,11 @@ export class LockstepSlider extends HTMLElement {
 
   #look() {
     const message = store.state(this.thing);
-    if (message && message.seq !== this.#seen) {
-      this.#seen = message.seq;
-      this.#handle.took(message.payload.value, message.seq);
+    // An acknowledgement names the last publication of its command, which is the plain leaf after the state.
+    const seq = Math.max(message?.seq ?? -1, store.client.value(store.topic(this.thing, "value"))?.seq ?? -1);
+    if (message && seq !== this.#seen) {
+      this.#seen = seq;
+      this.#handle.took(message.payload.value, seq);
       if (!message.replay && message.payload.by !== store.client.hello?.you.by) this.#movedBy(message.payload.by);
     }
     this.#draw();
