@@ -8,3 +8,5 @@ pub mod clock;
 pub mod discovery;
 #[cfg(feature = "hub")]
 pub mod engine;
+#[cfg(feature = "hub")]
+pub mod link;
