@@ -1,10 +1,15 @@
 //! The clocks: the one place that asks what time it is.
 //!
-//! Waiting does not belong here; the engine's timer does that.
+//! Waiting for a time does not belong here; the engine's timer does that.
 
 use std::{
     fmt,
-    sync::Arc,
+    process::Command,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
     time::{Duration, SystemTime},
 };
 
@@ -16,9 +21,29 @@ pub struct Clock(Arc<dyn Fn() -> Now + Send + Sync>);
 
 impl Clock {
     /// This machine's clocks: `CLOCK_BOOTTIME`, which counts suspended time, and the wall clock.
+    ///
+    /// On a machine without a battery clock, such as most Raspberry Pis, the wall clock counts as unconfirmed until the system
+    /// says that it was synchronised; a thread of its own asks for that, and ends with the answer.
     #[must_use]
     pub fn system() -> Self {
-        Self(Arc::new(|| Now { mono: boot_time(), wall: wall_time(), wall_synchronised: true }))
+        let synchronised = Arc::new(AtomicBool::new(has_battery_clock()));
+        if !synchronised.load(Ordering::Relaxed) {
+            let told = Arc::clone(&synchronised);
+            let watch = move || {
+                while is_synchronised() == Some(false) {
+                    thread::sleep(ASK_AGAIN_AFTER);
+                }
+                told.store(true, Ordering::Relaxed);
+            };
+            if thread::Builder::new().name("clock".into()).spawn(watch).is_err() {
+                synchronised.store(true, Ordering::Relaxed);
+            }
+        }
+        Self(Arc::new(move || Now {
+            mono: boot_time(),
+            wall: wall_time(),
+            wall_synchronised: synchronised.load(Ordering::Relaxed),
+        }))
     }
 
     /// A clock that asks `now`: for tests, and for a machine whose wall clock cannot be trusted yet.
@@ -37,6 +62,25 @@ impl Clock {
 impl fmt::Debug for Clock {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Clock")
+    }
+}
+
+/// How often a machine without a battery clock is asked whether its clock was synchronised.
+const ASK_AGAIN_AFTER: Duration = Duration::from_secs(5);
+
+/// Whether the machine keeps its time while it is off.
+fn has_battery_clock() -> bool {
+    std::fs::read_dir("/sys/class/rtc").is_ok_and(|mut clocks| clocks.next().is_some())
+}
+
+/// Whether the kernel reports the wall clock as synchronised (`adjtimex(2)`, asked through `timedatectl`); none where nobody can
+/// say, as in a container, whose host looks after the clock.
+fn is_synchronised() -> Option<bool> {
+    let output = Command::new("timedatectl").args(["show", "-p", "NTPSynchronized", "--value"]).output().ok()?;
+    match String::from_utf8_lossy(&output.stdout).trim() {
+        "yes" => Some(true),
+        "no" => Some(false),
+        _ => None,
     }
 }
 

@@ -3,10 +3,24 @@
 pub mod domain;
 
 #[cfg(feature = "hub")]
+pub mod app;
+#[cfg(feature = "hub")]
+pub mod cli;
+#[cfg(feature = "hub")]
 pub mod clock;
+#[cfg(feature = "hub")]
+pub mod config;
 #[cfg(feature = "hub")]
 pub mod discovery;
 #[cfg(feature = "hub")]
 pub mod engine;
 #[cfg(feature = "hub")]
+pub mod http;
+#[cfg(feature = "hub")]
 pub mod link;
+#[cfg(feature = "hub")]
+pub mod listen;
+#[cfg(feature = "hub")]
+pub mod policy;
+#[cfg(feature = "hub")]
+pub mod store;

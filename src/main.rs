@@ -1,1 +1,7 @@
-fn main() {}
+//! The hub's program: arguments in, exit code out.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    lockstep::cli::run()
+}

@@ -37,6 +37,8 @@ pub use room::{RoomSpec, ThingSpec};
 
 /// How many rooms a hub may have, unless configured otherwise.
 pub const ROOMS_MAX_DEFAULT: usize = 100;
+/// The greatest revision that is believed when a state is read back: beyond it, JSON's readers are not exact any more.
+const REVISION_MAX: u64 = 1 << 53;
 /// How many things a room may have.
 pub const THINGS_MAX: usize = 64;
 
@@ -141,6 +143,9 @@ impl Hub {
                 _ => {}
             }
         }
+        // No state may give a revision that another one of them has.
+        let revisions = states.iter().filter_map(|(_, _, state)| state.get("rev")?.as_u64());
+        self.revision = revisions.filter(|rev| *rev <= REVISION_MAX).fold(self.revision, u64::max);
         for (room, thing, state) in states {
             self.restore_thing(&room, &thing, &state, now, &mut reaction);
         }
@@ -156,10 +161,12 @@ impl Hub {
 
     fn restore_thing(&mut self, room: &Id, thing: &Id, state: &Map<String, Value>, now: Now, reaction: &mut Reaction) {
         let Some(slot) = self.rooms.get_mut(room).and_then(|room| room.things.get_mut(thing)) else { return };
-        slot.revision = state.get("rev").and_then(Value::as_u64).unwrap_or(0);
+        slot.revision = state.get("rev").and_then(Value::as_u64).filter(|rev| *rev <= REVISION_MAX).unwrap_or(0);
         slot.by = state.get("by").and_then(Value::as_str).unwrap_or("hub").into();
         let effect = slot.thing.restore(state, now);
-        if effect.changed {
+        // A state that came back as it was is no change: its revision and its author stay.
+        let as_it_was = slot.thing.state(now).to_map().iter().all(|(name, value)| state.get(name) == Some(value));
+        if !as_it_was {
             self.changed(room, thing, &Origin::Hub, effect, now, reaction);
         }
     }
@@ -280,7 +287,7 @@ impl Hub {
             .with("message", rejection.message.as_str())
             .with("topic", address::shorten(publish.topic.as_str()))
             .with("nearest", nearest)
-            .with("by", publish.origin.to_string());
+            .with("by", by(&publish.origin));
         reaction.publications.push(owned(self.hub_topic("rejected"), fields.to_json(), Level::Event));
     }
 
@@ -309,12 +316,14 @@ impl Hub {
                 .with("code", rejection.code.as_str())
                 .with("message", rejection.message.as_str())
                 .with("command", wire::echo(&publish.payload))
-                .with("by", publish.origin.to_string())
+                .with("by", by(&publish.origin))
                 .with("ref", reference);
             let topic = Topic::of(&[self.spec.root.as_str(), room.as_str(), thing.as_str(), "rejected"]);
             reaction.publications.push(owned(topic, fields.to_json(), Level::Event));
         }
-        if let Some(key) = key {
+        // What the disk refuses today may be tried again tomorrow.
+        let passing = matches!(&outcome, Err(rejection) if rejection.code == Code::Storage);
+        if let Some(key) = key.filter(|_| !passing) {
             self.references.remember(&publish.origin, key, outcome.clone(), now.mono);
         }
         outcome
@@ -363,14 +372,14 @@ impl Hub {
         let revision = self.revision;
         if let Some(slot) = self.rooms.get_mut(room).and_then(|room| room.things.get_mut(thing)) {
             slot.revision = revision;
-            slot.by = origin.to_string().into();
+            slot.by = by(origin).into();
         }
         self.publish_thing(room, thing, now, false, reaction);
         for event in effect.events {
             let fields = wire::Fields::new()
                 .with("event_type", event.event_type)
                 .and(event.fields)
-                .with("by", origin.to_string())
+                .with("by", by(origin))
                 .with("rev", revision);
             let topic = Topic::of(&[self.spec.root.as_str(), room.as_str(), thing.as_str(), "event"]);
             reaction.publications.push(owned(topic, fields.to_json(), Level::Event));
@@ -472,6 +481,11 @@ impl Hub {
     fn address<'a>(&self, topic: &'a Topic) -> Option<Address<'a>> {
         Address::of(&self.spec.root, topic)
     }
+}
+
+/// `origin` as states and rejections tell it: cut where a client id is very long.
+fn by(origin: &Origin) -> String {
+    address::shorten(&origin.to_string())
 }
 
 /// A publication of the hub's own.

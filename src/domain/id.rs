@@ -25,6 +25,13 @@ pub struct InvalidId {
 }
 
 impl Id {
+    /// An id that the code itself spells out.
+    #[cfg(feature = "hub")]
+    pub(crate) fn known(text: &'static str) -> Self {
+        debug_assert!(text.parse::<Self>().is_ok(), "`{text}` is no id");
+        Self(text.into())
+    }
+
     /// The id as text.
     #[must_use]
     pub fn as_str(&self) -> &str {

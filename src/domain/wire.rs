@@ -113,7 +113,11 @@ pub fn find_reference(payload: &[u8]) -> Option<String> {
         return None;
     }
     let value: Value = serde_json::from_slice(payload).ok()?;
-    value.get("ref")?.as_str().filter(|text| text.chars().count() <= REF_LENGTH_MAX).map(str::to_owned)
+    match value.get("ref")? {
+        Value::String(text) => Some(text.clone()).filter(|text| text.chars().count() <= REF_LENGTH_MAX),
+        Value::Number(number) => Some(number.to_string()),
+        _ => None,
+    }
 }
 
 /// A command as a rejection repeats it: its JSON, or its text; shortened where it is long.

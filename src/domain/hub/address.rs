@@ -69,13 +69,13 @@ pub(super) fn refusal(root: &Id, rooms: &BTreeMap<Id, Room>, topic: &Topic) -> (
     }
     let room_asked = levels.first().copied().unwrap_or_default();
     let Some(room) = rooms.get(room_asked) else {
-        let nearest = nearest(room_asked, rooms.keys().map(Id::as_str));
-        let suggestion = nearest.map(|room| {
-            let mut levels = levels.clone();
-            if let Some(first) = levels.first_mut() {
-                *first = room;
+        let suggestion = nearest(room_asked, rooms.keys().map(Id::as_str)).map(|name| {
+            // Further on the topic may be wrong too: only what exists is suggested.
+            let things = rooms.get(name).into_iter().flat_map(|room| room.things.keys().map(Id::as_str));
+            match levels.get(1).and_then(|asked| nearest(asked, things)) {
+                Some(thing) => format!("{root}/{name}/{thing}/set"),
+                None => format!("{root}/{name}"),
             }
-            format!("{root}/{}", levels.join("/"))
         });
         let message = format!("There is no room `{}`{}", shorten(room_asked), or(suggestion.as_deref()));
         return (Rejection::new(Code::UnknownRoom, message), suggestion);
@@ -92,13 +92,13 @@ pub(super) fn refusal(root: &Id, rooms: &BTreeMap<Id, Room>, topic: &Topic) -> (
         return (Rejection::new(Code::UnknownThing, message), suggestion);
     };
     let suggestion = Some(format!("{root}/{room_asked}/{thing_asked}/set"));
-    let leaf = levels.get(2).copied().unwrap_or_default();
+    let leaf = levels.get(2..).unwrap_or_default().join("/");
     let mut owned = ["state", "event", "rejected"].into_iter().chain(slot.leaf_names());
-    if levels.len() == 3 && owned.any(|known| known == leaf) {
+    if levels.len() == 3 && owned.any(|known| known == leaf.as_str()) {
         let message = format!("`{shown}` is the hub's own{}", or(suggestion.as_deref()));
         return (Rejection::new(Code::OwnedTopic, message), suggestion);
     }
-    let message = format!("The thing `{thing_asked}` has no leaf `{}`{}", shorten(leaf), or(suggestion.as_deref()));
+    let message = format!("The thing `{thing_asked}` has no leaf `{}`{}", shorten(&leaf), or(suggestion.as_deref()));
     (Rejection::new(Code::UnknownLeaf, message), suggestion)
 }
 

@@ -47,6 +47,11 @@ impl References {
         known.push_back((now, reference, outcome));
     }
 
+    #[cfg(test)]
+    pub(super) fn origins(&self) -> usize {
+        self.by_origin.len()
+    }
+
     fn forget_old(&mut self, now: Mono) {
         self.by_origin.retain(|_, known| known.back().is_some_and(|(at, _, _)| now.since(*at) < REFERENCE_AGE_MAX));
         if self.by_origin.len() >= REFERENCE_ORIGINS_MAX {

@@ -350,7 +350,14 @@ impl Thing for Pomodoro {
         let Some(timer) = &mut self.timer else { return Effect::none() };
         let stamped_anew = timer.follow_clock(now);
         match timer.over(now.mono) {
-            Some((ended, ended_at)) => self.end_phase(now, ended, ended_at, End::TimeUp),
+            Some((ended, ended_at)) => {
+                let effect = self.end_phase(now, ended, ended_at, End::TimeUp);
+                // The wall clock may have jumped since: the phase that begins is told by the clock as it is now.
+                if let Some(timer) = &mut self.timer {
+                    timer.follow_clock(now);
+                }
+                effect
+            }
             None => Effect { changed: stamped_anew, ..Effect::none() },
         }
     }

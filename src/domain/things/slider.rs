@@ -16,6 +16,9 @@ use crate::domain::{
 /// The largest magnitude of a limit: beyond it, whole numbers would not be exact any more.
 const LIMIT_MAX: f64 = 1e15;
 
+/// The least step: values are written with at most nine decimal places.
+const STEP_MIN: f64 = 1e-6;
+
 /// How a slider is set up.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -52,8 +55,8 @@ impl Settings {
         if self.min >= self.max {
             faults.push(format!("`max` is {}; it must be greater than `min`, which is {}", self.max, self.min));
         }
-        if self.step <= 0.0 || self.step > self.max - self.min {
-            faults.push(format!("`step` is {}; more than 0 and at most `max` - `min` is allowed", self.step));
+        if self.step < STEP_MIN || self.step > self.max - self.min {
+            faults.push(format!("`step` is {}; at least 1e-6 and at most `max` - `min` is allowed", self.step));
         }
         if self.start < self.min || self.start > self.max {
             faults.push(format!("`start` is {}; {} to {} is allowed", self.start, self.min, self.max));

@@ -57,13 +57,7 @@ fn timer_of(pomodoro: &Pomodoro, state: &Map<String, Value>, now: Now) -> Option
     }
     let Some(ends_at) = wall(state, "ends_at") else { return Some(Timer::paused(planned, planned)) };
     let left_when_written = wall(state, "sent_at").map_or(planned, |sent_at| ends_at.since(sent_at)).min(planned);
-    let left = ends_at.since(now.wall);
-    if left <= left_when_written {
-        Some(Timer::running(planned, left, ends_at, now))
-    } else {
-        // The wall clock went back: the end is stamped anew, with no more time than there was.
-        Some(Timer::running(planned, left_when_written, now.wall.after(left_when_written), now))
-    }
+    Some(Timer::running(planned, left_when_written, ends_at, now))
 }
 
 /// Work and short break are never without a timer; a long break without one waits for a press.

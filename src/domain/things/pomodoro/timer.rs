@@ -16,8 +16,9 @@ const WALL_DRIFT_MAX: Duration = Duration::from_millis(500);
 pub(super) struct Timer {
     planned: Duration,
     run: Run,
-    /// After a start with a wall clock that nobody vouches for, the end on the wall clock is the truth until somebody does.
-    follows_wall: bool,
+    /// After a start with a wall clock that nobody vouches for: the end as it was journalled, which counts as soon as the
+    /// clock is right.
+    journalled_end: Option<Wall>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -30,18 +31,26 @@ impl Timer {
     /// A timer of `planned` that began at `began`, which was `started_at` on the wall clock.
     pub(super) fn start(planned: Duration, began: Mono, started_at: Wall) -> Self {
         let run = Run::Running { ends: began.after(planned), ends_at: started_at.after(planned) };
-        Self { planned, run, follows_wall: false }
+        Self { planned, run, journalled_end: None }
     }
 
-    /// A timer that runs on after a restart, with `left` to go.
-    pub(super) fn running(planned: Duration, left: Duration, ends_at: Wall, now: Now) -> Self {
+    /// A timer that runs on after a restart. Its end was `journalled_end`, and it had `left_when_written` to go then: never
+    /// more than that, whatever the wall clock says.
+    pub(super) fn running(planned: Duration, left_when_written: Duration, journalled_end: Wall, now: Now) -> Self {
+        let left = journalled_end.since(now.wall);
+        let (left, ends_at) = if left <= left_when_written {
+            (left, journalled_end)
+        } else {
+            // The wall clock went back: people are shown an end that fits to what they see.
+            (left_when_written, now.wall.after(left_when_written))
+        };
         let run = Run::Running { ends: now.mono.after(left), ends_at };
-        Self { planned, run, follows_wall: !now.wall_synchronised }
+        Self { planned, run, journalled_end: (!now.wall_synchronised).then_some(journalled_end) }
     }
 
     /// A timer that is still paused after a restart.
     pub(super) const fn paused(planned: Duration, left: Duration) -> Self {
-        Self { planned, run: Run::Paused { left }, follows_wall: false }
+        Self { planned, run: Run::Paused { left }, journalled_end: None }
     }
 
     pub(super) const fn planned(&self) -> Duration {
@@ -80,11 +89,12 @@ impl Timer {
     pub(super) fn resume(&mut self, now: Now) {
         let left = self.left(now.mono);
         self.run = Run::Running { ends: now.mono.after(left), ends_at: now.wall.after(left) };
-        self.follows_wall = false;
+        self.journalled_end = None;
     }
 
     pub(super) fn extend(&mut self, more: Duration) {
         self.planned += more;
+        self.journalled_end = self.journalled_end.map(|end| end.after(more));
         match &mut self.run {
             Run::Running { ends, ends_at } => {
                 *ends = ends.after(more);
@@ -105,23 +115,27 @@ impl Timer {
     /// Brings both ends together again after a jump of the wall clock. Tells whether the end on the wall clock moved.
     ///
     /// The phase is as long as it was: its end is stamped anew. Only a timer that was restored under an unconfirmed clock
-    /// follows the wall clock instead, and never gets more time by it.
+    /// ends when its journalled end comes, and never gets more time by it.
     pub(super) fn follow_clock(&mut self, now: Now) -> bool {
         let Run::Running { ends, ends_at } = &mut self.run else { return false };
         let left = ends.since(now.mono);
         // Past its end there is nothing to compare: the end stays where it was.
-        let stamp = now.wall.after(left);
-        if left.is_zero() || stamp.since(*ends_at).max(ends_at.since(stamp)) <= WALL_DRIFT_MAX {
-            self.follows_wall &= !now.wall_synchronised;
+        if left.is_zero() {
             return false;
         }
-        if self.follows_wall {
-            let left_by_wall = ends_at.since(now.wall);
-            self.follows_wall = !now.wall_synchronised;
+        if let Some(journalled_end) = self.journalled_end {
+            if now.wall_synchronised {
+                self.journalled_end = None;
+            }
+            let left_by_wall = journalled_end.since(now.wall);
             if left_by_wall < left {
                 *ends = now.mono.after(left_by_wall);
-                return false;
+                return std::mem::replace(ends_at, journalled_end) != journalled_end;
             }
+        }
+        let stamp = now.wall.after(left);
+        if stamp.since(*ends_at).max(ends_at.since(stamp)) <= WALL_DRIFT_MAX {
+            return false;
         }
         *ends_at = stamp;
         true

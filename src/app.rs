@@ -1,0 +1,220 @@
+//! The whole hub, put together: what is opened, bound, started and stopped, and in which order.
+//!
+//! Arguments and exit codes do not belong here (that is `cli`), nor does anything that an edge can do by itself.
+
+use std::{
+    io::{self, Write},
+    net::{SocketAddr, TcpListener},
+    time::Duration,
+};
+
+use anyhow::{Context, bail};
+use tokio::sync::watch;
+use tracing::{info, warn};
+
+use crate::{
+    clock::Clock,
+    config::Config,
+    domain::hub::Hub,
+    engine::{self, Engine, StoreHealth},
+    http, listen,
+    store::{Journal, JournalHandle},
+};
+
+/// The name of the journal in the data folder.
+pub const JOURNAL_FILE: &str = "lockstep.redb";
+
+/// How long a stop may take in all before what is left is cut off.
+const STOP_TIME: Duration = Duration::from_millis(4500);
+
+/// Serves until the process is told to stop.
+///
+/// `ready_json` asks for exactly one line on standard output once everything listens.
+///
+/// # Errors
+/// Why the hub cannot start, as a chain of sentences for people.
+pub fn serve(config: Config, ready_json: bool) -> anyhow::Result<()> {
+    refuse_open_hub(&config)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start threads")?;
+    let served = runtime.block_on(serve_async(config, ready_json));
+    // Whatever still blocks a thread must not hold up the end of the process.
+    runtime.shutdown_timeout(Duration::from_millis(200));
+    served
+}
+
+/// Refuses to let other machines in while nobody decided who may do what.
+fn refuse_open_hub(config: &Config) -> anyhow::Result<()> {
+    if config.is_loopback_only() || config.anonymous.is_some() || config.users_file.exists() {
+        return Ok(());
+    }
+    let open = config.http_listen.iter().chain(&config.mqtt_listen).find(|address| !address.ip().is_loopback());
+    let open = open.map_or_else(String::new, ToString::to_string);
+    bail!(
+        "{open} can be reached by other machines, and this hub has no users. \
+         Type `lockstep lan` to make them, or `--set security.anonymous=viewer` (or member, or none) to decide it yourself."
+    )
+}
+
+async fn serve_async(config: Config, ready_json: bool) -> anyhow::Result<()> {
+    let clock = Clock::system();
+    let boot = new_boot_id();
+
+    // Everything that may be refused comes before anything runs.
+    let http_sockets = bind_all("the dashboard", &config.http_listen, "--http")?;
+    let mqtt_sockets = bind_all("MQTT", &config.mqtt_listen, "--mqtt")?;
+    let path = config.data_dir.join(JOURNAL_FILE);
+    let (journal, restored) = tokio::task::spawn_blocking(move || Journal::open(&path)).await??;
+
+    let (mut engine, handle) =
+        Engine::new(Hub::new(config.hub_spec(boot.clone())), clock.clone(), config.limits.clone());
+    let http_outlet = engine.outlet();
+    let socketio_outlet = engine.outlet();
+    let door_outlet = engine.outlet();
+    let journal = start_journal(journal, &mut engine, &config, &clock)?;
+    engine.start(restored.values, restored.revision);
+
+    let http = http::start_with_socketio(
+        to_tokio(http_sockets)?.into_iter().map(|socket| http::Listener { socket, tls: None }).collect(),
+        handle.clone(),
+        vec![http_outlet],
+        Some((socketio_settings(&config), socketio_outlet)),
+        http_settings(&config, &boot),
+        clock.clone(),
+    )?;
+    let mqtt_addresses: Vec<SocketAddr> = mqtt_sockets.iter().map(|s| s.local_addr().unwrap()).collect();
+    drop(door_outlet);
+
+    let stop = tokio_util::sync::CancellationToken::new();
+    let running = tokio::spawn(engine.run(stop.clone().cancelled_owned()));
+    tell_ready(&config, http.addresses(), &mqtt_addresses, ready_json)?;
+
+    wait_for_signal().await?;
+    info!("stopping");
+    let orderly = async {
+        // The engine says `offline` first, so that everybody still connected hears it.
+        stop.cancel();
+        if let Err(e) = running.await {
+            warn!(error = %e, "the engine did not end well");
+        }
+        http.stop().await;
+        journal.stop().await;
+    };
+    if tokio::time::timeout(STOP_TIME, orderly).await.is_err() {
+        warn!("not everything ended in time; what was acknowledged is on disk all the same");
+    }
+    Ok(())
+}
+
+fn start_journal(
+    journal: Journal,
+    engine: &mut Engine,
+    config: &Config,
+    clock: &Clock,
+) -> anyhow::Result<JournalHandle> {
+    let (health, health_seen) = watch::channel(StoreHealth::Healthy);
+    let (ceiling, ceiling_seen) = watch::channel(journal.revision_ceiling());
+    let (storage, entries) = engine::storage(&config.limits, health_seen, ceiling_seen);
+    engine.set_storage(storage);
+    let journal = journal.start(entries, health, ceiling).context("cannot start the journal")?;
+    let kept = Duration::from_secs(u64::from(config.history_days) * 86_400);
+    let forget = journal.clone();
+    let clock = clock.clone();
+    tokio::spawn(async move {
+        loop {
+            forget.forget_before(clock.now().wall.before(kept).unix_ms()).await;
+            tokio::time::sleep(Duration::from_secs(86_400)).await;
+        }
+    });
+    Ok(journal)
+}
+
+fn http_settings(config: &Config, boot: &str) -> http::Settings {
+    http::Settings {
+        name: config.name.clone(),
+        root: config.root.to_string(),
+        boot: boot.to_owned(),
+        base_path: config.base_path.clone(),
+        allowed_hosts: config.allowed_hosts.clone(),
+        allowed_origins: config.allowed_origins.clone(),
+        ..http::Settings::default()
+    }
+}
+
+fn socketio_settings(config: &Config) -> http::socketio::Settings {
+    http::socketio::Settings { tutorials: config.socketio_tutorials, ..http::socketio::Settings::default() }
+}
+
+/// A new id for each start, so that clients notice a restart: 16 hexadecimal digits.
+fn new_boot_id() -> String {
+    let number = getrandom::u64().unwrap_or_else(|_| u64::from(std::process::id()));
+    format!("{number:016x}")
+}
+
+fn tell_ready(config: &Config, http: &[SocketAddr], mqtt: &[SocketAddr], ready_json: bool) -> anyhow::Result<()> {
+    let mut out = io::stdout().lock();
+    let first = |addresses: &[SocketAddr]| addresses.first().map(ToString::to_string);
+    if ready_json {
+        let line = serde_json::json!({"ready": true, "http": first(http), "mqtt": first(mqtt)});
+        writeln!(out, "{line}")?;
+    } else {
+        let listed = |addresses: &[SocketAddr], scheme: &str, end: &str| {
+            addresses.iter().map(|address| format!("{scheme}{address}{end}")).collect::<Vec<_>>().join(", ")
+        };
+        let base = &config.base_path;
+        writeln!(out, "Lockstep {} is ready.", env!("CARGO_PKG_VERSION"))?;
+        writeln!(out, "  dashboard  {}", listed(http, "http://", &format!("{base}/")))?;
+        writeln!(out, "  MQTT       {}   (3.1.1 and 5)", listed(mqtt, "", ""))?;
+        writeln!(out, "  data       {}", config.data_dir.display())?;
+        if config.is_loopback_only() {
+            writeln!(out, "Only this machine can reach it. `lockstep lan` lets phones, boxes and Home Assistant in.")?;
+        }
+    }
+    out.flush()?;
+    Ok(())
+}
+
+async fn wait_for_signal() -> anyhow::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
+}
+
+fn bind_all(what: &str, addresses: &[SocketAddr], option: &str) -> anyhow::Result<Vec<TcpListener>> {
+    addresses.iter().map(|address| bind(what, *address, option)).collect()
+}
+
+fn to_tokio(sockets: Vec<TcpListener>) -> io::Result<Vec<tokio::net::TcpListener>> {
+    sockets.into_iter().map(tokio::net::TcpListener::from_std).collect()
+}
+
+/// Binds `address` for `what`, and says what to do where that does not work.
+///
+/// `option` is the command line option that moves it.
+///
+/// # Errors
+/// A sentence for people: the address is taken, not this machine's, or not allowed.
+pub fn bind(what: &str, address: SocketAddr, option: &str) -> anyhow::Result<TcpListener> {
+    match listen::bind(address) {
+        Ok(listener) => Ok(listener),
+        Err(e) if e.kind() == io::ErrorKind::AddrInUse => {
+            let other = SocketAddr::new(address.ip(), address.port().wrapping_add(1).max(1024));
+            let link = if option == "--mqtt" { ", or join the two with `lockstep link`" } else { "" };
+            bail!(
+                "Another program has {address} already, where {what} should listen. \
+                 Stop that program, choose another port with `{option} {other}`{link}."
+            )
+        }
+        Err(e) if e.kind() == io::ErrorKind::PermissionDenied => bail!(
+            "{what} may not listen on {address}: ports below 1024 are for the system. Choose another port with `{option}`."
+        ),
+        Err(e) if e.kind() == io::ErrorKind::AddrNotAvailable => bail!(
+            "{what} cannot listen on {address}: this machine does not have that address. Choose another with `{option}`."
+        ),
+        Err(e) => Err(e).with_context(|| format!("{what} cannot listen on {address}")),
+    }
+}

@@ -1,0 +1,149 @@
+//! The command line.
+//!
+//! What a command does beyond reading its arguments and telling the result does not belong here.
+
+use std::{io::IsTerminal, path::PathBuf, process::ExitCode};
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::{
+    app,
+    config::{Config, LogFormat, Overrides},
+};
+
+/// The exit code for what the person who runs the hub can mend: a bad value, a taken port.
+const EXIT_REFUSED: u8 = 2;
+
+/// A shared-state hub: an MQTT broker, a browser dashboard and shared things in one program.
+///
+/// Without a command it serves: the dashboard on http://127.0.0.1:8080, MQTT 3.1.1 and 5 on 127.0.0.1:1883, both for this machine only.
+#[derive(Debug, Parser)]
+#[command(name = "lockstep", version, max_term_width = 100)]
+struct Cli {
+    #[command(flatten)]
+    options: Options,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+/// What every command takes.
+#[derive(Debug, Clone, Args)]
+struct Options {
+    /// A configuration file; only what differs from the default needs to stand in it
+    #[arg(long, value_name = "FILE", global = true, env = "LOCKSTEP_CONFIG")]
+    config: Option<PathBuf>,
+    /// Where the hub keeps what must last [default: ~/.local/share/lockstep]
+    #[arg(long, value_name = "DIR", global = true)]
+    data_dir: Option<PathBuf>,
+    /// Where the dashboard and the API listen; port 0 takes a free one [default: 127.0.0.1:8080]
+    #[arg(long, value_name = "ADDR", global = true)]
+    http: Option<String>,
+    /// Where MQTT listens; port 0 takes a free one [default: 127.0.0.1:1883]
+    #[arg(long, value_name = "ADDR", global = true)]
+    mqtt: Option<String>,
+    /// Any other value of the configuration, such as hub.name=Home
+    #[arg(long = "set", value_name = "KEY=VALUE", global = true, value_parser = key_value)]
+    set: Vec<(String, String)>,
+    /// Once everything listens, print one line of JSON on standard output and nothing else
+    #[arg(long)]
+    ready_json: bool,
+}
+
+#[derive(Debug, Clone, Subcommand)]
+enum Command {
+    /// Check the configuration and tell everything that is wrong with it
+    CheckConfig,
+    /// Print the annotated default configuration
+    PrintConfig,
+}
+
+fn key_value(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.trim().is_empty() => Ok((key.trim().to_owned(), value.trim().to_owned())),
+        _ => Err("it has the form KEY=VALUE, as in hub.name=Home".to_owned()),
+    }
+}
+
+impl Options {
+    fn overrides(&self) -> Overrides {
+        let mut list: Vec<(String, String, &'static str)> = Vec::new();
+        for (key, value) in &self.set {
+            list.push((key.clone(), value.clone(), "--set"));
+        }
+        if let Some(folder) = &self.data_dir {
+            list.push(("storage.data_dir".to_owned(), folder.display().to_string(), "--data-dir"));
+        }
+        if let Some(address) = &self.http {
+            list.push(("http.listen".to_owned(), address.clone(), "--http"));
+        }
+        if let Some(address) = &self.mqtt {
+            list.push(("mqtt.listen".to_owned(), address.clone(), "--mqtt"));
+        }
+        Overrides(list)
+    }
+
+    /// The configuration, or its faults on standard error.
+    fn load(&self) -> Result<Config, ExitCode> {
+        Config::load(self.config.as_deref(), &self.overrides()).map_err(|faults| {
+            for fault in faults {
+                eprintln!("lockstep: {fault}");
+            }
+            ExitCode::from(EXIT_REFUSED)
+        })
+    }
+}
+
+/// Runs the command that the arguments ask for.
+#[must_use]
+pub fn run() -> ExitCode {
+    let cli = Cli::parse();
+    match cli.command {
+        None => serve(&cli.options),
+        Some(Command::CheckConfig) => match cli.options.load() {
+            Ok(config) => {
+                println!(
+                    "The configuration is fine: {} room(s), data in {}.",
+                    config.rooms.len(),
+                    config.data_dir.display()
+                );
+                ExitCode::SUCCESS
+            }
+            Err(code) => code,
+        },
+        Some(Command::PrintConfig) => {
+            print!("{}", crate::config::DEFAULT);
+            ExitCode::SUCCESS
+        }
+    }
+}
+
+fn serve(options: &Options) -> ExitCode {
+    let config = match options.load() {
+        Ok(config) => config,
+        Err(code) => return code,
+    };
+    if let Err(e) = start_log(&config) {
+        eprintln!("lockstep: `log.level` is `{}`: {e}", config.log_level);
+        return ExitCode::from(EXIT_REFUSED);
+    }
+    match app::serve(config, options.ready_json) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(e) => {
+            eprintln!("lockstep: {e:#}");
+            ExitCode::from(EXIT_REFUSED)
+        }
+    }
+}
+
+fn start_log(config: &Config) -> anyhow::Result<()> {
+    let filter = tracing_subscriber::EnvFilter::try_new(&config.log_level)?;
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal());
+    match config.log_format {
+        LogFormat::Text => log.with_target(false).init(),
+        LogFormat::Json => log.json().init(),
+    }
+    Ok(())
+}

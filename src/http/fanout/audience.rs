@@ -1,0 +1,58 @@
+//! Browsers that get the same bytes: same filters, same rights, same way of delivery.
+//!
+//! What a browser still has to get does not belong here.
+
+use super::{BrowserId, frames::Wire};
+use crate::{
+    domain::topic::{Filter, Topic},
+    http::{access::Rights, stream::Outgoing},
+};
+
+/// What makes two browsers the same audience.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct Key {
+    /// Sorted, each once.
+    pub(super) filters: Vec<Filter>,
+    pub(super) rights: Rights,
+    pub(super) wire: Wire,
+}
+
+impl Key {
+    pub(super) const fn new(rights: Rights, wire: Wire) -> Self {
+        Self { filters: Vec::new(), rights, wire }
+    }
+
+    /// The key with `more` filters.
+    pub(super) fn with(&self, more: &[Filter]) -> Self {
+        let mut key = self.clone();
+        key.filters.extend_from_slice(more);
+        key.filters.sort();
+        key.filters.dedup();
+        key
+    }
+
+    /// The key without the filters `fewer`.
+    pub(super) fn without(&self, fewer: &[Filter]) -> Self {
+        let mut key = self.clone();
+        key.filters.retain(|filter| !fewer.contains(filter));
+        key
+    }
+
+    pub(super) fn matches(&self, topic: &Topic) -> bool {
+        self.filters.iter().any(|filter| filter.matches(topic.as_str())) && self.rights.may_receive(topic)
+    }
+}
+
+/// The browsers of one key that can take bytes now; who cannot is kept elsewhere and counted here.
+#[derive(Debug, Default)]
+pub(super) struct Audience {
+    pub(super) ready: Vec<Ready>,
+    pub(super) others: usize,
+}
+
+/// What a delivery needs to know of a browser, side by side in memory with its neighbours.
+#[derive(Debug)]
+pub(super) struct Ready {
+    pub(super) id: BrowserId,
+    pub(super) outgoing: Outgoing,
+}

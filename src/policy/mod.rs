@@ -1,0 +1,271 @@
+//! Who may do what: users, roles and access rules, one answer for MQTT, HTTP, WebSocket and Socket.IO.
+//!
+//! How somebody shows who they are does not belong here: a CONNECT packet, a form and a header are the edges'. Neither do
+//! the rules of the things: a right to publish does not make a command sensible.
+
+mod acl;
+mod attempts;
+mod identity;
+mod users;
+
+use std::{
+    net::IpAddr,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use tokio::sync::{Semaphore, watch};
+
+pub use acl::AclError;
+use acl::{Acl, Subject};
+use attempts::Attempts;
+pub use identity::{Identity, ReadRights, Role};
+pub use users::{User, Users, UsersError, hash_password};
+
+use crate::domain::id::Id;
+
+/// How many passwords are checked at a time: each check takes about 20 MB for some 50 ms, by design.
+const CHECKS_AT_A_TIME: usize = 2;
+
+/// What the policy is made from.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The first level of the hub's topics.
+    pub root: Id,
+    /// Whether only this machine can reach the hub: then everybody is admin.
+    pub loopback_only: bool,
+    /// What somebody without a user may do; none: nothing.
+    pub anonymous: Option<Role>,
+    /// The users; the file may be missing.
+    pub users_file: PathBuf,
+    /// The access rules; the file may be missing.
+    pub acl_file: PathBuf,
+}
+
+/// What somebody shows of themselves.
+#[derive(Clone)]
+pub struct Credentials {
+    /// User name; none for somebody who comes without.
+    pub user: Option<String>,
+    /// Password.
+    pub password: Option<Vec<u8>>,
+    /// The MQTT client id, where there is one: what `%c` in a rule stands for.
+    pub client_id: Option<String>,
+    /// Where they come from.
+    pub address: IpAddr,
+}
+
+impl std::fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // A password never prints.
+        f.debug_struct("Credentials")
+            .field("user", &self.user)
+            .field("client_id", &self.client_id)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why somebody is not let in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Denied {
+    /// No such user, or another password. Which of the two is not told.
+    #[error("wrong user name or password")]
+    WrongPassword,
+    /// Nobody comes in without a user.
+    #[error("this hub lets nobody in without a user")]
+    UserNeeded,
+    /// Too many failures from there; later it will do.
+    #[error("too many failed attempts; try again in a minute")]
+    TooManyAttempts,
+}
+
+/// Why the files cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// The users.
+    #[error(transparent)]
+    Users(#[from] UsersError),
+    /// The access rules.
+    #[error(transparent)]
+    Acl(#[from] AclError),
+}
+
+#[derive(Debug, Default)]
+struct Tables {
+    users: Users,
+    acl: Acl,
+}
+
+/// The policy of a hub. Cheap to clone; all clones see a reload.
+#[derive(Debug, Clone)]
+pub struct Policy(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    settings: Settings,
+    tables: watch::Sender<Arc<Tables>>,
+    attempts: Mutex<Attempts>,
+    checks: Arc<Semaphore>,
+}
+
+impl Policy {
+    /// Reads the files.
+    ///
+    /// # Errors
+    /// The file and the line that cannot be understood. A broken file never means an open hub.
+    pub fn load(settings: Settings) -> Result<Self, LoadError> {
+        let tables = read(&settings)?;
+        Ok(Self(Arc::new(Inner {
+            settings,
+            tables: watch::Sender::new(Arc::new(tables)),
+            attempts: Mutex::new(Attempts::default()),
+            checks: Arc::new(Semaphore::new(CHECKS_AT_A_TIME)),
+        })))
+    }
+
+    /// Reads the files again. Who is connected is judged anew by [`revise`](Self::revise).
+    ///
+    /// # Errors
+    /// As [`load`](Self::load); then everything stays as it was.
+    pub fn reload(&self) -> Result<(), LoadError> {
+        let tables = read(&self.0.settings)?;
+        self.0.tables.send_replace(Arc::new(tables));
+        Ok(())
+    }
+
+    /// Tells of each reload from now on.
+    #[must_use]
+    pub fn reloads(&self) -> Reloads {
+        Reloads(self.0.tables.subscribe())
+    }
+
+    /// Whether somebody without a user is let in.
+    #[must_use]
+    pub fn lets_anonymous_in(&self) -> bool {
+        self.0.settings.loopback_only || self.0.settings.anonymous.is_some()
+    }
+
+    /// Whether the hub has users that can log in.
+    #[must_use]
+    pub fn has_users(&self) -> bool {
+        !self.tables().users.is_empty()
+    }
+
+    /// Finds out who shows these credentials, and what they may do. Checking a password takes some 50 ms on a thread of its own.
+    ///
+    /// On a hub that only this machine can reach, credentials that are no user's do no harm: many clients always send some.
+    ///
+    /// # Errors
+    /// Why they are not let in.
+    ///
+    /// # Cancel safety
+    /// Cancelling gives the check up; a failure may then not be counted.
+    pub async fn authenticate(&self, credentials: Credentials) -> Result<Identity, Denied> {
+        let Some(name) = credentials.user.as_deref().filter(|name| !name.is_empty()) else {
+            return self.anonymous(credentials.client_id.as_deref());
+        };
+        let client_id = credentials.client_id.clone();
+        let known = self.tables().users.get(name).cloned();
+        if known.is_none() && self.0.settings.loopback_only {
+            return self.anonymous(client_id.as_deref());
+        }
+        let key = (credentials.address, name.to_owned());
+        if self.attempts().is_blocked(&key) {
+            return Err(Denied::TooManyAttempts);
+        }
+        let password = credentials.password.unwrap_or_default();
+        let hash = known.as_ref().map(|user| user.hash.clone());
+        let _one_of_few = self.0.checks.acquire().await.map_err(|_| Denied::TooManyAttempts)?;
+        let right =
+            tokio::task::spawn_blocking(move || users::verify(hash.as_deref(), &password)).await.unwrap_or(false);
+        match known.filter(|_| right) {
+            Some(user) => {
+                self.attempts().succeeded(&key);
+                Ok(self.identity(Some(user.name.as_str()), user.role, client_id.as_deref()))
+            }
+            None => {
+                metrics::counter!("lockstep_login_failures_total").increment(1);
+                self.attempts().failed(key);
+                Err(Denied::WrongPassword)
+            }
+        }
+    }
+
+    /// Somebody without a user.
+    ///
+    /// # Errors
+    /// [`Denied::UserNeeded`], where nobody comes in without one.
+    pub fn anonymous(&self, client_id: Option<&str>) -> Result<Identity, Denied> {
+        let role = if self.0.settings.loopback_only {
+            Role::Admin
+        } else {
+            self.0.settings.anonymous.ok_or(Denied::UserNeeded)?
+        };
+        Ok(self.identity(None, role, client_id))
+    }
+
+    /// What somebody may do after a reload; none, when they may not even be here any more.
+    #[must_use]
+    pub fn revise(&self, identity: &Identity) -> Option<Identity> {
+        match identity.user() {
+            Some(name) => {
+                let role = self.tables().users.get(name)?.role;
+                Some(self.identity(Some(name), role, identity.client_id()))
+            }
+            None => self.anonymous(identity.client_id()).ok(),
+        }
+    }
+
+    /// The identity of a user who has shown who they are in another way, such as by a cookie.
+    #[must_use]
+    pub fn known_user(&self, name: &str) -> Option<Identity> {
+        let role = self.tables().users.get(name)?.role;
+        Some(self.identity(Some(name), role, None))
+    }
+
+    fn identity(&self, user: Option<&str>, role: Role, client_id: Option<&str>) -> Identity {
+        let rules = self.tables().acl.rules_for(&Subject { user, client_id });
+        Identity::new(&self.0.settings.root, user, role, client_id, rules)
+    }
+
+    fn tables(&self) -> Arc<Tables> {
+        Arc::clone(&self.0.tables.borrow())
+    }
+
+    fn attempts(&self) -> std::sync::MutexGuard<'_, Attempts> {
+        // Counts of failures are never half-written.
+        self.0.attempts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Tells when the policy was read anew.
+#[derive(Debug, Clone)]
+pub struct Reloads(watch::Receiver<Arc<Tables>>);
+
+impl Reloads {
+    /// Waits for the next reload; for ever, when the policy is gone.
+    ///
+    /// # Cancel safety
+    /// Cancelling loses nothing: the next call tells of a reload that came meanwhile.
+    pub async fn next(&mut self) {
+        if self.0.changed().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+fn read(settings: &Settings) -> Result<Tables, LoadError> {
+    Ok(Tables { users: Users::read(&settings.users_file)?, acl: Acl::read(&settings.acl_file)? })
+}
+
+/// The text of a file; none where there is no such file.
+fn read_if_there(path: &Path) -> std::io::Result<Option<String>> {
+    match std::fs::read_to_string(path) {
+        Ok(text) => Ok(Some(text)),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(e),
+    }
+}
+
+#[cfg(test)]
+mod tests;

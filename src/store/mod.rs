@@ -1,0 +1,15 @@
+//! What lasts: the retained tree, the history of finished phases and the MQTT sessions, in one file.
+//!
+//! What a value means does not belong here, nor when a sender is answered beyond «it is on disk now». Types of redb appear in
+//! `file` alone.
+
+mod file;
+mod journal;
+mod record;
+
+pub use file::{OpenError, Restored};
+pub use journal::{Journal, JournalHandle};
+pub use record::{HistoryEntry, Outcome};
+
+#[cfg(test)]
+mod tests;

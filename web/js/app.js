@@ -1,0 +1,81 @@
+// @ts-check
+/** Starts the page: language, connection, elements, the view that the address names, the tab's title. */
+import { choose, language, load, t } from "./i18n.js";
+import { client, roomInAddress, store } from "./page.js";
+import { remembered } from "./theme.js";
+
+const VIEWS = ["room", "topics", "wall"];
+
+client.connect(); // the socket opens while the rest is loaded
+await load(choose([remembered("lockstep.language") ?? "", ...navigator.languages]));
+document.documentElement.lang = language;
+for (const element of document.querySelectorAll("[data-text]")) element.textContent = t(/** @type {any} */ (element.getAttribute("data-text")));
+for (const element of document.querySelectorAll("[data-label]")) element.setAttribute("aria-label", t(/** @type {any} */ (element.getAttribute("data-label"))));
+const { attend } = await import("./attention.js");
+
+addEventListener("phase", (event) => {
+  const { state, message, time } = /** @type {CustomEvent} */ (event).detail;
+  const timed = state.phase === "idle" || state.phase.endsWith("_alarm") ? message : `${time} · ${message}`;
+  const title = `${state.paused ? "⏸ " : ""}${timed} – ${store.room?.name ?? "Lockstep"}`;
+  if (document.title !== title) document.title = title;
+  attend(state, message, store.live);
+});
+
+/** Shows what the address says. */
+async function show() {
+  const wanted = new URL(location.href).searchParams.get("view") ?? "room";
+  const view = VIEWS.includes(wanted) ? wanted : "room";
+  document.documentElement.dataset.view = view;
+  store.enter(roomInAddress());
+  if (view === "topics") await import("./elements/topics.js");
+  const room = document.querySelector("lockstep-room");
+  const topics = document.querySelector("lockstep-topics");
+  const main = document.getElementById("main");
+  if (view === "topics" && !topics) main?.append(document.createElement("lockstep-topics"));
+  if (view !== "topics") topics?.remove();
+  if (room) /** @type {HTMLElement} */ (room).hidden = view === "topics";
+  for (const link of document.querySelectorAll("[data-view-link]")) {
+    if (link.getAttribute("data-view-link") === view) link.setAttribute("aria-current", "page");
+    else link.removeAttribute("aria-current");
+    const url = new URL(location.href);
+    url.searchParams.set("view", link.getAttribute("data-view-link") ?? "room");
+    if (url.searchParams.get("view") === "room") url.searchParams.delete("view");
+    link.setAttribute("href", url.search || "?");
+  }
+}
+
+/** Goes to another place of the page without loading it anew. */
+function go(/** @type {string} */ search) {
+  history.pushState(null, "", search);
+  void show();
+}
+
+addEventListener("popstate", () => void show());
+document.addEventListener("click", (event) => {
+  const link = event.target instanceof Element ? event.target.closest("a[data-view-link]") : null;
+  if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
+  event.preventDefault();
+  go(link.getAttribute("href") ?? "?");
+});
+addEventListener("enterroom", (event) => {
+  const url = new URL(location.href);
+  url.searchParams.set("room", /** @type {CustomEvent} */ (event).detail);
+  go(url.search);
+});
+document.getElementById("full-screen")?.addEventListener("click", () => void document.documentElement.requestFullscreen?.());
+addEventListener("keydown", (event) => {
+  if (event.key === "Escape" && document.documentElement.dataset.view === "wall" && !document.fullscreenElement) go("?" + new URLSearchParams({ room: store.roomId }));
+});
+
+await Promise.all([
+  import("./elements/banner.js"),
+  import("./elements/alerts.js"),
+  import("./elements/theme-toggle.js"),
+  import("./elements/settings.js"),
+  import("./elements/room-title.js"),
+  import("./elements/room.js"),
+]);
+await show();
+
+// Where the browser allows it (HTTPS or this machine): the page that says when the hub is away.
+if (isSecureContext) void navigator.serviceWorker?.register("sw.js").catch(() => {});

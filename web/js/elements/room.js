@@ -1,0 +1,65 @@
+// @ts-check
+/** `<lockstep-room>`: the things of the room that the address names, one element each. */
+import { el, setAttr, setText } from "../dom.js";
+import { t } from "../i18n.js";
+import { store } from "../page.js";
+import "./pomodoro.js";
+import "./setup.js";
+import "./slider.js";
+import "./thing.js";
+
+export class LockstepRoom extends HTMLElement {
+  #stop = () => {};
+  #drawn = "";
+
+  connectedCallback() {
+    if (!this.hero) {
+      this.hero = el("div", { class: "card hero" });
+      this.sliders = el("section", { class: "card sliders", "aria-labelledby": "sliders-title" });
+      this.side = el("div", { class: "side" });
+      this.missing = el("p", { class: "card missing", hidden: true });
+      this.append(this.missing, this.hero, this.side);
+    }
+    this.#stop = store.watch(() => this.#draw());
+  }
+
+  disconnectedCallback() {
+    this.#stop();
+  }
+
+  #draw() {
+    const { hero, side, sliders, missing } = this;
+    if (!hero || !side || !sliders || !missing) return;
+    const room = store.room;
+    missing.hidden = room !== null || !store.live || !store.info;
+    hero.hidden = side.hidden = !missing.hidden;
+    if (!missing.hidden) return setText(missing, t("app.noRoom", { room: store.roomId }));
+    const things = room?.things ?? [];
+    const wanted = JSON.stringify([store.roomId, things.map((thing) => [thing.id, thing.kind])]);
+    if (room && wanted !== this.#drawn) this.#build(things);
+    if (room) this.#drawn = wanted;
+    for (const thing of things) {
+      const slider = sliders.querySelector(`lockstep-slider[thing="${thing.id}"]`);
+      if (slider) setAttr(slider, "name", thing.name);
+    }
+  }
+
+  #build(/** @type {import("../store.js").Thing[]} */ things) {
+    const { hero, side, sliders } = this;
+    const make = (/** @type {string} */ tag, /** @type {import("../store.js").Thing} */ thing) => el(/** @type {any} */ (tag), { thing: thing.id, name: thing.name });
+    const pomodoros = things.filter((thing) => thing.kind === "pomodoro");
+    const ranges = things.filter((thing) => thing.kind === "slider");
+    hero?.replaceChildren(...pomodoros.map((thing) => make("lockstep-pomodoro", thing)));
+    sliders?.replaceChildren(el("h2", { id: "sliders-title", text: t("sliders.title") }), ...ranges.map((thing) => make("lockstep-slider", thing)));
+    const setups = pomodoros.map((thing) => {
+      const setup = make("lockstep-setup", thing);
+      setup.className = "card";
+      return setup;
+    });
+    const others = things.filter((thing) => !["pomodoro", "slider"].includes(thing.kind)).map((thing) => make("lockstep-thing", thing));
+    for (const other of others) other.className = "card";
+    side?.replaceChildren(...(ranges.length && sliders ? [sliders] : []), ...others, ...setups);
+  }
+}
+
+customElements.define("lockstep-room", LockstepRoom);
