@@ -216,7 +216,9 @@ impl Core {
             "state": if self.far.up { "up" } else { "down" }, "far": self.far_address, "reason": reason,
             "since": self.clock.now().wall.unix_ms(),
         });
-        for (leaf, payload) in [("info", info.to_string()), ("availability", availability.to_owned()), ("state", state.to_string())] {
+        for (leaf, payload) in
+            [("info", info.to_string()), ("availability", availability.to_owned()), ("state", state.to_string())]
+        {
             self.hub.push(Message { stamped: true, ..Message::new(format!("{device}/{leaf}"), payload, true) });
         }
         self.told = told;
@@ -259,4 +261,3 @@ async fn wait_until(at: Option<Instant>) {
         None => std::future::pending().await,
     }
 }
-

@@ -6,7 +6,7 @@ use std::{future::Future, path::PathBuf};
 
 use clap::Args;
 
-use super::{HubSide, Protocol, Settings, address::Address, credentials, start};
+use super::{HubSide, Login, Protocol, Settings, address::Address, start};
 use crate::{
     clock::Clock,
     domain::{id::Id, topic::Topic},
@@ -75,7 +75,7 @@ fn topic(text: &str) -> Result<Topic, String> {
 /// What cannot be read or trusted.
 pub async fn run(arguments: Arguments, clock: Clock, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
     let settings = Settings {
-        credentials: credentials(arguments.user.as_deref(), arguments.password_file.as_ref())?,
+        login: arguments.user.map(|user| Login { user, password_file: arguments.password_file }),
         ca_file: arguments.ca_file,
         protocol: arguments.protocol,
         far_root: arguments.far_root,
@@ -84,7 +84,7 @@ pub async fn run(arguments: Arguments, clock: Clock, stop: impl Future<Output = 
     };
     let hub = HubSide::Remote {
         address: arguments.hub,
-        credentials: credentials(arguments.hub_user.as_deref(), arguments.hub_password_file.as_ref())?,
+        login: arguments.hub_user.map(|user| Login { user, password_file: arguments.hub_password_file }),
         ca_file: arguments.hub_ca_file,
     };
     let link = start(hub, &arguments.root, &settings, clock)?;

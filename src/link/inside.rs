@@ -77,8 +77,7 @@ pub(super) async fn read(
 
 /// Publishes what the link says. What the hub refuses is told on `rejected`, as to every other sender.
 pub(super) async fn write(engine: EngineHandle, client_id: Arc<str>, stamp: String, mut say: mpsc::Receiver<Message>) {
-    let properties =
-        Arc::new(Properties { user: vec![(STAMP.to_owned(), stamp)], ..Properties::default() });
+    let properties = Arc::new(Properties { user: vec![(STAMP.to_owned(), stamp)], ..Properties::default() });
     while let Some(message) = say.recv().await {
         let Ok(topic) = Topic::parse(&message.topic) else { continue };
         let publish = Publish {

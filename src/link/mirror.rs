@@ -137,7 +137,11 @@ impl Mirror {
 
     /// The hub is there again and will say everything anew: what it no longer says is gone.
     pub fn hub_begins(&mut self) {
-        self.replica.clear();
+        let before = std::mem::take(&mut self.replica);
+        let of_hub = before.into_keys().filter(|topic| self.device_of(topic).is_none());
+        let room = LEFTOVERS_MAX.saturating_sub(self.leftovers.len());
+        let of_hub: Vec<String> = of_hub.take(room).collect();
+        self.leftovers.extend(of_hub);
         self.info = None;
         self.left_out = 0;
     }

@@ -42,13 +42,22 @@ use crate::{
 
 pub use remote::Protocol;
 
+/// As whom to connect. The password stays in its file until then.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Login {
+    /// The user's name.
+    pub user: String,
+    /// The file whose first line is the password; without one the password is empty.
+    pub password_file: Option<PathBuf>,
+}
+
 /// What a link connects.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
     /// The far broker.
     pub far: Address,
     /// As whom to connect there.
-    pub credentials: Option<Credentials>,
+    pub login: Option<Login>,
     /// The certificates to trust there, where the machine's own do not do.
     pub ca_file: Option<PathBuf>,
     /// Which protocol to speak there.
@@ -64,7 +73,7 @@ impl Settings {
     #[must_use]
     pub fn new(far: Address) -> Self {
         let prefix = crate::discovery::Settings::default().prefix;
-        Self { far, credentials: None, ca_file: None, protocol: Protocol::Auto, far_root: None, prefix }
+        Self { far, login: None, ca_file: None, protocol: Protocol::Auto, far_root: None, prefix }
     }
 }
 
@@ -83,7 +92,7 @@ pub enum HubSide {
         /// Where.
         address: Address,
         /// As whom.
-        credentials: Option<Credentials>,
+        login: Option<Login>,
         /// The certificates to trust.
         ca_file: Option<PathBuf>,
     },
@@ -128,7 +137,7 @@ pub fn start(hub: HubSide, root: &Id, settings: &Settings, clock: Clock) -> Resu
     let far_remote = Remote {
         client_id: format!("lockstep-{}-{}", names.far_root.as_str().replace('/', "-"), random_word()),
         address: settings.far.clone(),
-        credentials: settings.credentials.clone(),
+        credentials: credentials(settings.login.as_ref())?,
         tls: if settings.far.tls { Some(address::tls(settings.ca_file.as_ref())?) } else { None },
         protocol: settings.protocol,
         filters: vec![
@@ -150,12 +159,12 @@ pub fn start(hub: HubSide, root: &Id, settings: &Settings, clock: Clock) -> Resu
             tasks.spawn(inside::read(engine.clone(), outlet, filters, stamp.clone(), hub_heard));
             tasks.spawn(inside::write(engine, stamp.as_str().into(), stamp, hub_say));
         }
-        HubSide::Remote { address, credentials, ca_file } => {
+        HubSide::Remote { address, login, ca_file } => {
             let remote = Remote {
                 client_id: stamp.clone(),
                 tls: if address.tls { Some(address::tls(ca_file.as_ref())?) } else { None },
                 address,
-                credentials,
+                credentials: credentials(login.as_ref())?,
                 protocol: Protocol::V5,
                 filters: hub_filters.into(),
                 will: Message::new(format!("{root}/device/{link_device}/availability"), "offline", true),
@@ -181,16 +190,10 @@ fn random_word() -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// As [`Settings`] takes them: a user without a password file has an empty password.
-///
-/// # Errors
-/// Where the password file cannot be read.
-pub fn credentials(user: Option<&str>, password_file: Option<&PathBuf>) -> Result<Option<Credentials>, Unprepared> {
-    let password = match password_file {
-        Some(path) => address::read_password(path)?,
-        None => String::new(),
-    };
-    Ok(user.map(|user| Credentials { user: user.to_owned(), password }))
+fn credentials(login: Option<&Login>) -> Result<Option<Credentials>, Unprepared> {
+    let Some(login) = login else { return Ok(None) };
+    let password = login.password_file.as_ref().map_or_else(|| Ok(String::new()), address::read_password)?;
+    Ok(Some(Credentials { user: login.user.clone(), password }))
 }
 
 /// The stamp's user property, for documentation and tests.

@@ -138,7 +138,13 @@ impl Remote {
             .set_outgoing_inflight_upper_limit(IN_FLIGHT_MAX)
             .set_max_packet_size(Some(PACKET_BYTES_MAX))
             .set_transport(self.transport());
-        let will = v5::mqttbytes::v5::LastWill::new(&self.will.topic, self.will.payload.to_vec(), v5_qos(self.will.qos), true, None);
+        let will = v5::mqttbytes::v5::LastWill::new(
+            &self.will.topic,
+            self.will.payload.to_vec(),
+            v5_qos(self.will.qos),
+            true,
+            None,
+        );
         options.set_last_will(will);
         if let Some(credentials) = &self.credentials {
             options.set_credentials(&credentials.user, &credentials.password);
@@ -174,7 +180,8 @@ impl Remote {
                     ..Default::default()
                 };
                 let qos = v5_qos(message.qos);
-                let sent = client.publish_with_properties(message.topic, qos, message.retain, message.payload, properties);
+                let sent =
+                    client.publish_with_properties(message.topic, qos, message.retain, message.payload, properties);
                 if sent.await.is_err() {
                     break;
                 }
@@ -186,11 +193,13 @@ impl Remote {
                 match events.poll().await {
                     Ok(v5::Event::Incoming(v5::Incoming::Publish(publish))) => {
                         let stamped = publish.properties.as_ref().is_some_and(|properties| {
-                            properties.user_properties.iter().any(|(name, value)| name == STAMP && Some(value) == self.stamp.as_ref())
+                            properties
+                                .user_properties
+                                .iter()
+                                .any(|(name, value)| name == STAMP && Some(value) == self.stamp.as_ref())
                         });
                         let Ok(topic) = String::from_utf8(publish.topic.to_vec()) else { continue };
-                        let message =
-                            message(topic, publish.payload, publish.retain, publish.qos as u8, stamped);
+                        let message = message(topic, publish.payload, publish.retain, publish.qos as u8, stamped);
                         if heard.send(Heard::Message(message)).await.is_err() {
                             return Broken::Stopped;
                         }
@@ -218,7 +227,12 @@ impl Remote {
             .set_inflight(IN_FLIGHT_MAX)
             .set_max_packet_size(packet_bytes_max, packet_bytes_max)
             .set_transport(self.transport());
-        options.set_last_will(rumqttc::LastWill::new(&self.will.topic, self.will.payload.to_vec(), v4_qos(self.will.qos), true));
+        options.set_last_will(rumqttc::LastWill::new(
+            &self.will.topic,
+            self.will.payload.to_vec(),
+            v4_qos(self.will.qos),
+            true,
+        ));
         if let Some(credentials) = &self.credentials {
             options.set_credentials(&credentials.user, &credentials.password);
         }

@@ -192,4 +192,8 @@ fn a_hub_that_starts_anew_says_what_it_has_and_the_rest_is_gone() {
     mirror.hub_begins();
     assert!(!mirror.knows_hub());
     assert_eq!(mirror.everything(), []);
+    let info = json!({"id": "b00t", "name": "Lockstep", "version": "1", "root": "lockstep", "rooms": []});
+    mirror.hub_said(level("lockstep/hub/info", &info.to_string()));
+    let cleared: Vec<_> = mirror.leftovers().into_iter().filter_map(|message| shown(Some(message))).collect();
+    assert_eq!(cleared, [("lockstep/main/slider1/value".to_owned(), String::new(), true)]);
 }
