@@ -14,11 +14,12 @@ use tracing::{info, warn};
 
 use crate::{
     clock::Clock,
-    config::Config,
+    config::{Anonymous, Config},
     discovery::{self, mdns},
     domain::hub::Hub,
     engine::{self, Engine, StoreHealth},
-    http, link, listen,
+    http, link, listen, mqtt,
+    policy::{self, Policy},
     store::{Journal, JournalHandle},
 };
 
@@ -71,7 +72,7 @@ fn refuse_open_hub(config: &Config) -> anyhow::Result<()> {
     if config.is_loopback_only() || config.anonymous.is_some() || config.users_file.exists() {
         return Ok(());
     }
-    let open = config.http_listen.iter().chain(&config.mqtt_listen).find(|address| !address.ip().is_loopback());
+    let open = config.listening().find(|address| !address.ip().is_loopback());
     let open = open.map_or_else(String::new, ToString::to_string);
     bail!(
         "{open} can be reached by other machines, and this hub has no users. \
@@ -109,7 +110,17 @@ async fn serve_async(config: Config, ready_json: bool) -> anyhow::Result<()> {
         clock.clone(),
     )?;
     let mqtt_addresses: Vec<SocketAddr> = mqtt_sockets.iter().map(|s| s.local_addr().unwrap()).collect();
-    drop(door_outlet);
+    let door = mqtt::start(mqtt::Foundation {
+        engine: handle.clone(),
+        outlet: door_outlet,
+        clock: clock.clone(),
+        policy: Policy::load(policy_settings(&config))?,
+        settings: mqtt::Settings { root: config.root.to_string(), ..mqtt::Settings::default() },
+    })
+    .await?;
+    for socket in to_tokio(mqtt_sockets)? {
+        door.listen(socket, None)?;
+    }
     let discovery = discovery::start(handle.clone(), discovery_outlet, &config.root, &config.discovery);
     let link = match link_side {
         Some((settings, side)) => {
@@ -132,6 +143,7 @@ async fn serve_async(config: Config, ready_json: bool) -> anyhow::Result<()> {
         if let Err(e) = running.await {
             warn!(error = %e, "the engine did not end well");
         }
+        door.stop().await;
         discovery.stop().await;
         if let Some(link) = link {
             link.stop().await;
@@ -169,6 +181,20 @@ fn start_journal(
         }
     });
     Ok(journal)
+}
+
+fn policy_settings(config: &Config) -> policy::Settings {
+    policy::Settings {
+        root: config.root.clone(),
+        loopback_only: config.is_loopback_only(),
+        anonymous: config.anonymous.and_then(|anonymous| match anonymous {
+            Anonymous::None => None,
+            Anonymous::Viewer => Some(policy::Role::Viewer),
+            Anonymous::Member => Some(policy::Role::Member),
+        }),
+        users_file: config.users_file.clone(),
+        acl_file: config.acl_file.clone(),
+    }
 }
 
 fn http_settings(config: &Config, boot: &str) -> http::Settings {

@@ -24,11 +24,13 @@ use std::{net::SocketAddr, sync::Arc};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub use access::Role;
-pub use settings::{
-    BoxFuture, ByteStream, Limits, MqttAcceptor, MqttConnection, Settings, TlsAcceptor,
-};
+pub use settings::{BoxFuture, ByteStream, Limits, MqttAcceptor, MqttConnection, Settings, TlsAcceptor};
 
-use self::{fanout::{Fanout, Shard}, guard::Guard, socketio::SocketIoEdge};
+use self::{
+    fanout::{Fanout, Shard},
+    guard::Guard,
+    socketio::SocketIoEdge,
+};
 use crate::{
     clock::Clock,
     domain::topic::Filter,

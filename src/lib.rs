@@ -21,6 +21,10 @@ pub mod link;
 #[cfg(feature = "hub")]
 pub mod listen;
 #[cfg(feature = "hub")]
+pub mod mqtt;
+#[cfg(feature = "hub")]
 pub mod policy;
 #[cfg(feature = "hub")]
 pub mod store;
+#[cfg(feature = "hub")]
+pub mod tls;

@@ -80,11 +80,7 @@ impl fmt::Debug for SocketIoEdge {
 }
 
 /// Starts the edge; `outlet` is its way out of the engine, made before the engine started or after. The engine need not run yet.
-pub(in crate::http) fn start(
-    shared: &Arc<Shared>,
-    outlet: OutletReceiver,
-    settings: Settings,
-) -> Option<SocketIoEdge> {
+pub(in crate::http) fn start(shared: &Arc<Shared>, outlet: OutletReceiver, settings: Settings) -> Option<SocketIoEdge> {
     // A root that is no id has no things below it.
     let root: Id = shared.settings.root.parse().ok()?;
     let (asks, asked) = mpsc::channel(ASKS_MAX);

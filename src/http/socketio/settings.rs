@@ -19,11 +19,7 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self {
-            tutorials: false,
-            tutorial_ports: vec![3000, 5000],
-            limits: Limits::default(),
-        }
+        Self { tutorials: false, tutorial_ports: vec![3000, 5000], limits: Limits::default() }
     }
 }
 

@@ -413,7 +413,10 @@ def main():
             raise
         return 1
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        if os.environ.get("KEEP"):
+            print(f"kept {folder}")
+        else:
+            shutil.rmtree(folder, ignore_errors=True)
     print(f"homeassistant {way}: {passed} passed, 0 failed")
     return 0
 
