@@ -14,10 +14,11 @@ use tracing::{info, warn};
 
 use crate::{
     clock::Clock,
-    config::Config,
+    config::{Anonymous, Config},
     domain::hub::Hub,
     engine::{self, Engine, StoreHealth},
-    http,
+    http, listen, mqtt,
+    policy::{self, Policy},
     store::{Journal, JournalHandle},
 };
 
@@ -47,7 +48,7 @@ fn refuse_open_hub(config: &Config) -> anyhow::Result<()> {
     if config.is_loopback_only() || config.anonymous.is_some() || config.users_file.exists() {
         return Ok(());
     }
-    let open = config.http_listen.iter().chain(&config.mqtt_listen).find(|address| !address.ip().is_loopback());
+    let open = config.listening().find(|address| !address.ip().is_loopback());
     let open = open.map_or_else(String::new, ToString::to_string);
     bail!(
         "{open} can be reached by other machines, and this hub has no users. \
@@ -68,19 +69,31 @@ async fn serve_async(config: Config, ready_json: bool) -> anyhow::Result<()> {
     let (mut engine, handle) =
         Engine::new(Hub::new(config.hub_spec(boot.clone())), clock.clone(), config.limits.clone());
     let http_outlet = engine.outlet();
+    let socketio_outlet = engine.outlet();
     let door_outlet = engine.outlet();
     let journal = start_journal(journal, &mut engine, &config, &clock)?;
     engine.start(restored.values, restored.revision);
 
-    let http = http::start(
+    let http = http::start_with_socketio(
         to_tokio(http_sockets)?.into_iter().map(|socket| http::Listener { socket, tls: None }).collect(),
         handle.clone(),
         vec![http_outlet],
+        Some((socketio_settings(&config), socketio_outlet)),
         http_settings(&config, &boot),
         clock.clone(),
     )?;
     let mqtt_addresses: Vec<SocketAddr> = mqtt_sockets.iter().map(|s| s.local_addr().unwrap()).collect();
-    drop(door_outlet);
+    let door = mqtt::start(mqtt::Foundation {
+        engine: handle.clone(),
+        outlet: door_outlet,
+        clock: clock.clone(),
+        policy: Policy::load(policy_settings(&config))?,
+        settings: mqtt::Settings { root: config.root.to_string(), ..mqtt::Settings::default() },
+    })
+    .await?;
+    for socket in to_tokio(mqtt_sockets)? {
+        door.listen(socket, None)?;
+    }
 
     let stop = tokio_util::sync::CancellationToken::new();
     let running = tokio::spawn(engine.run(stop.clone().cancelled_owned()));
@@ -94,6 +107,7 @@ async fn serve_async(config: Config, ready_json: bool) -> anyhow::Result<()> {
         if let Err(e) = running.await {
             warn!(error = %e, "the engine did not end well");
         }
+        door.stop().await;
         http.stop().await;
         journal.stop().await;
     };
@@ -126,6 +140,20 @@ fn start_journal(
     Ok(journal)
 }
 
+fn policy_settings(config: &Config) -> policy::Settings {
+    policy::Settings {
+        root: config.root.clone(),
+        loopback_only: config.is_loopback_only(),
+        anonymous: config.anonymous.and_then(|anonymous| match anonymous {
+            Anonymous::None => None,
+            Anonymous::Viewer => Some(policy::Role::Viewer),
+            Anonymous::Member => Some(policy::Role::Member),
+        }),
+        users_file: config.users_file.clone(),
+        acl_file: config.acl_file.clone(),
+    }
+}
+
 fn http_settings(config: &Config, boot: &str) -> http::Settings {
     http::Settings {
         name: config.name.clone(),
@@ -136,6 +164,10 @@ fn http_settings(config: &Config, boot: &str) -> http::Settings {
         allowed_origins: config.allowed_origins.clone(),
         ..http::Settings::default()
     }
+}
+
+fn socketio_settings(config: &Config) -> http::socketio::Settings {
+    http::socketio::Settings { tutorials: config.socketio_tutorials, ..http::socketio::Settings::default() }
 }
 
 /// A new id for each start, so that clients notice a restart: 16 hexadecimal digits.
@@ -186,9 +218,6 @@ fn to_tokio(sockets: Vec<TcpListener>) -> io::Result<Vec<tokio::net::TcpListener
     sockets.into_iter().map(tokio::net::TcpListener::from_std).collect()
 }
 
-/// How many connections may wait to be accepted: a storm of reconnecting clients must not wait for repeated SYNs.
-const LISTEN_BACKLOG: i32 = 1024;
-
 /// Binds `address` for `what`, and says what to do where that does not work.
 ///
 /// `option` is the command line option that moves it.
@@ -196,7 +225,7 @@ const LISTEN_BACKLOG: i32 = 1024;
 /// # Errors
 /// A sentence for people: the address is taken, not this machine's, or not allowed.
 pub fn bind(what: &str, address: SocketAddr, option: &str) -> anyhow::Result<TcpListener> {
-    match try_bind(address) {
+    match listen::bind(address) {
         Ok(listener) => Ok(listener),
         Err(e) if e.kind() == io::ErrorKind::AddrInUse => {
             let other = SocketAddr::new(address.ip(), address.port().wrapping_add(1).max(1024));
@@ -214,18 +243,4 @@ pub fn bind(what: &str, address: SocketAddr, option: &str) -> anyhow::Result<Tcp
         ),
         Err(e) => Err(e).with_context(|| format!("{what} cannot listen on {address}")),
     }
-}
-
-fn try_bind(address: SocketAddr) -> io::Result<TcpListener> {
-    use socket2::{Domain, Protocol, Socket, Type};
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-    if address.is_ipv6() {
-        // An address of one family listens for that family only; both can be listed.
-        socket.set_only_v6(true)?;
-    }
-    socket.set_reuse_address(true)?;
-    socket.set_nonblocking(true)?;
-    socket.bind(&address.into())?;
-    socket.listen(LISTEN_BACKLOG)?;
-    Ok(socket.into())
 }

@@ -14,6 +14,7 @@ mod server;
 mod session;
 mod settings;
 mod socket;
+pub mod socketio;
 mod stream;
 mod websocket;
 mod ws;
@@ -28,6 +29,7 @@ pub use settings::{BoxFuture, ByteStream, Limits, MqttAcceptor, MqttConnection, 
 use self::{
     fanout::{Fanout, Shard},
     guard::Guard,
+    socketio::SocketIoEdge,
 };
 use crate::{
     clock::Clock,
@@ -67,6 +69,7 @@ impl std::fmt::Debug for Listener {
 pub struct Http {
     addresses: Vec<SocketAddr>,
     shared: Arc<Shared>,
+    socketio: Option<SocketIoEdge>,
 }
 
 /// Starts the HTTP side on `listeners`.
@@ -80,6 +83,21 @@ pub fn start(
     listeners: Vec<Listener>,
     engine: EngineHandle,
     outlets: Vec<OutletReceiver>,
+    settings: Settings,
+    clock: Clock,
+) -> std::io::Result<Http> {
+    start_with_socketio(listeners, engine, outlets, None, settings, clock)
+}
+
+/// As [`start`]; `socketio` serves Socket.IO too, with an outlet of its own.
+///
+/// # Errors
+/// As [`start`].
+pub fn start_with_socketio(
+    listeners: Vec<Listener>,
+    engine: EngineHandle,
+    outlets: Vec<OutletReceiver>,
+    socketio: Option<(socketio::Settings, OutletReceiver)>,
     settings: Settings,
     clock: Clock,
 ) -> std::io::Result<Http> {
@@ -108,13 +126,23 @@ pub fn start(
             shard.run(outlet, commands, stop).await;
         });
     }
-    let router = routes::router(Arc::clone(&shared));
+    let socketio = socketio.and_then(|(settings, outlet)| socketio::start(&shared, outlet, settings));
+    let router = routes::router(Arc::clone(&shared), socketio.as_ref().map(SocketIoEdge::routes));
     let connections = Arc::new(tokio::sync::Semaphore::new(shared.settings.limits.connections_max));
-    for listener in listeners {
-        let serve = server::serve(listener, router.clone(), Arc::clone(&shared), Arc::clone(&connections));
+    let serve = |listener, router| {
+        let serve = server::serve(listener, router, Arc::clone(&shared), Arc::clone(&connections));
         shared.tasks.spawn(serve);
+    };
+    for listener in listeners {
+        serve(listener, router.clone());
     }
-    Ok(Http { addresses, shared })
+    if let Some((sockets, routes)) = socketio.as_ref().map(SocketIoEdge::tutorial_listeners) {
+        let router = routes::protected(routes, Arc::clone(&shared));
+        for socket in sockets {
+            serve(Listener { socket, tls: None }, router.clone());
+        }
+    }
+    Ok(Http { addresses, shared, socketio })
 }
 
 impl Http {
@@ -129,6 +157,9 @@ impl Http {
     pub async fn stop(self) {
         self.shared.stop.cancel();
         self.shared.tasks.close();
+        if let Some(socketio) = &self.socketio {
+            socketio.stop().await;
+        }
         if tokio::time::timeout(self.shared.settings.limits.stop_max, self.shared.tasks.wait()).await.is_err() {
             tracing::warn!(left = self.shared.tasks.len(), "HTTP connections were cut off at the stop");
         }

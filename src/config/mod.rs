@@ -9,6 +9,7 @@ use std::{
     env,
     net::SocketAddr,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 pub use layers::{Fault, Overrides};
@@ -41,8 +42,20 @@ pub struct Config {
     pub allowed_origins: Vec<String>,
     /// The path before everything: empty, or with a slash in front and none behind.
     pub base_path: String,
+    /// Where HTTP listens with TLS.
+    pub http_listen_tls: Vec<SocketAddr>,
     /// Where MQTT listens.
     pub mqtt_listen: Vec<SocketAddr>,
+    /// Where MQTT listens with TLS.
+    pub mqtt_listen_tls: Vec<SocketAddr>,
+    /// The longest keep-alive of MQTT 5 clients; none leaves it to them.
+    pub mqtt_server_keep_alive: Option<Duration>,
+    /// The hub's certificate chain.
+    pub tls_certificate_file: PathBuf,
+    /// The certificate's key.
+    pub tls_key_file: PathBuf,
+    /// Who signs the certificates that clients must show; none asks for none.
+    pub tls_client_ca_file: Option<PathBuf>,
     /// What somebody without a user may do; none where nobody decided.
     pub anonymous: Option<Anonymous>,
     /// The users.
@@ -99,7 +112,9 @@ impl Config {
         if http_listen.is_empty() && raw.http.listen.0.is_empty() {
             fault("http.listen", "at least one address is needed".to_owned());
         }
+        let http_listen_tls = addresses("http.listen_tls", &raw.http.listen_tls.0, fault);
         let mqtt_listen = addresses("mqtt.listen", &raw.mqtt.listen.0, fault);
+        let mqtt_listen_tls = addresses("mqtt.listen_tls", &raw.mqtt.listen_tls.0, fault);
         let base_path = raw.http.base_path.trim_end_matches('/').to_owned();
         if !(base_path.is_empty() || (base_path.starts_with('/') && !base_path.contains(['?', '#', ' ']))) {
             fault("http.base_path", "a path begins with `/`, as in \"/hub\"".to_owned());
@@ -144,7 +159,15 @@ impl Config {
             allowed_hosts: raw.http.allowed_hosts,
             allowed_origins: raw.http.allowed_origins,
             base_path,
+            http_listen_tls,
             mqtt_listen,
+            mqtt_listen_tls,
+            mqtt_server_keep_alive: Some(raw.mqtt.server_keep_alive_seconds)
+                .filter(|seconds| *seconds > 0)
+                .map(|seconds| Duration::from_secs(seconds.into())),
+            tls_certificate_file: or_in_data_dir(raw.tls.certificate_file, "tls/hub.pem"),
+            tls_key_file: or_in_data_dir(raw.tls.key_file, "tls/hub.key"),
+            tls_client_ca_file: Some(raw.tls.client_ca_file).filter(|path| !path.as_os_str().is_empty()),
             anonymous: raw.security.anonymous.into(),
             users_file: or_in_data_dir(raw.security.users_file, "users"),
             acl_file: or_in_data_dir(raw.security.acl_file, "acl"),
@@ -179,7 +202,12 @@ impl Config {
     /// Whether only programs on this machine can reach the hub.
     #[must_use]
     pub fn is_loopback_only(&self) -> bool {
-        self.http_listen.iter().chain(&self.mqtt_listen).all(|address| address.ip().is_loopback())
+        self.listening().all(|address| address.ip().is_loopback())
+    }
+
+    /// Every address that the hub listens on.
+    pub fn listening(&self) -> impl Iterator<Item = &SocketAddr> {
+        self.http_listen.iter().chain(&self.http_listen_tls).chain(&self.mqtt_listen).chain(&self.mqtt_listen_tls)
     }
 }
 

@@ -12,6 +12,7 @@ pub(super) struct Raw {
     pub(super) hub: RawHub,
     pub(super) http: RawHttp,
     pub(super) mqtt: RawMqtt,
+    pub(super) tls: RawTls,
     pub(super) security: RawSecurity,
     pub(super) storage: RawStorage,
     pub(super) limits: RawLimits,
@@ -33,6 +34,7 @@ pub(super) struct RawHub {
 #[serde(deny_unknown_fields)]
 pub(super) struct RawHttp {
     pub(super) listen: OneOrMany,
+    pub(super) listen_tls: OneOrMany,
     pub(super) allowed_hosts: Vec<String>,
     pub(super) allowed_origins: Vec<String>,
     pub(super) base_path: String,
@@ -42,6 +44,16 @@ pub(super) struct RawHttp {
 #[serde(deny_unknown_fields)]
 pub(super) struct RawMqtt {
     pub(super) listen: OneOrMany,
+    pub(super) listen_tls: OneOrMany,
+    pub(super) server_keep_alive_seconds: u16,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawTls {
+    pub(super) certificate_file: PathBuf,
+    pub(super) key_file: PathBuf,
+    pub(super) client_ca_file: PathBuf,
 }
 
 #[derive(Debug, Deserialize)]
@@ -163,6 +175,7 @@ enum OneOrManyForm {
 impl From<OneOrManyForm> for OneOrMany {
     fn from(form: OneOrManyForm) -> Self {
         match form {
+            OneOrManyForm::One(text) if text.trim().is_empty() => Self(Vec::new()),
             OneOrManyForm::One(text) => Self(text.split(',').map(|part| part.trim().to_owned()).collect()),
             OneOrManyForm::Many(list) => Self(list),
         }

@@ -87,6 +87,8 @@ pub struct Record {
 #[derive(Debug)]
 pub struct Hub {
     spec: HubSpec,
+    /// What other systems know the hub by: the boot id of its first start, kept ever since in `hub/info`.
+    id: String,
     rooms: BTreeMap<Id, Room>,
     people: People,
     references: References,
@@ -101,6 +103,7 @@ impl Hub {
     pub fn new(spec: HubSpec) -> Self {
         let rooms = spec.rooms.iter().map(|room| (room.id.clone(), Room::new(room, false))).collect();
         Self {
+            id: spec.boot.clone(),
             spec,
             rooms,
             people: People::default(),

@@ -17,15 +17,15 @@ use super::{
     assets::Assets,
     problem::Problem,
     server::Ends,
-    websocket,
+    socketio, websocket,
 };
 
 /// What a page may load and do (CSP 3): everything from here, nothing from elsewhere, no frames around it.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; \
                                        form-action 'self'; frame-ancestors 'none'";
 
-/// Everything that is served, at `/` and below the base path.
-pub(super) fn router(shared: Arc<Shared>) -> Router {
+/// Everything that is served, at `/` and below the base path; `socketio` is served at `/` alone, where its clients look for it.
+pub(super) fn router(shared: Arc<Shared>, socketio: Option<Router>) -> Router {
     let assets = Arc::new(Assets::default());
     let files = move |request: Request| {
         let assets = Arc::clone(&assets);
@@ -49,7 +49,15 @@ pub(super) fn router(shared: Arc<Shared>) -> Router {
             .nest_service(&format!("/{base}/"), routes.clone().with_state(Arc::clone(&shared)))
             .route(&format!("/{base}"), get(async move || Redirect::permanent(&with_slash)));
     }
-    router.layer(middleware::from_fn_with_state(Arc::clone(&shared), protect)).with_state(shared)
+    if let Some(socketio) = socketio {
+        router = router.merge(socketio.with_state(()));
+    }
+    protected(router.with_state(Arc::clone(&shared)), shared)
+}
+
+/// `router` behind the checks that every request has to pass.
+pub(super) fn protected(router: Router, shared: Arc<Shared>) -> Router {
+    router.layer(middleware::from_fn_with_state(shared, protect))
 }
 
 /// Checks whom a request comes from, and sets the headers that every answer has.
@@ -79,6 +87,10 @@ fn check(shared: &Shared, request: &Request) -> Result<(), Problem> {
         return Ok(());
     }
     shared.guard.check_host(request.headers(), local).map_err(forbidden)?;
+    if request.uri().path().starts_with(socketio::PATH.trim_end_matches('/')) {
+        // It checks `Origin` itself, for reading too: which pages it lets in is set apart.
+        return Ok(());
+    }
     let reads = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
     if !reads || is_upgrade(request) {
         shared.guard.check_origin(request.headers()).map_err(forbidden)?;

@@ -51,6 +51,7 @@ impl Hub {
             json!({
                 "id": id, "kind": slot.settings.kind(), "name": slot.name,
                 "controls": slot.thing.controls(), "event_types": slot.thing.event_types(),
+                "reading": slot.reading.as_ref().map(|_| "remaining"),
             })
         };
         let room = |(id, room): (&Id, &Room)| {
@@ -59,7 +60,7 @@ impl Hub {
         };
         let rooms: Vec<Value> = self.rooms.iter().map(room).collect();
         json!({
-            "name": self.spec.name, "version": self.spec.version, "boot": self.spec.boot, "root": self.spec.root,
+            "id": self.id, "name": self.spec.name, "version": self.spec.version, "boot": self.spec.boot, "root": self.spec.root,
             "rooms_max": self.spec.rooms_max, "things_max": THINGS_MAX, "rooms": rooms,
         })
     }
@@ -67,6 +68,9 @@ impl Hub {
     /// Makes the rooms again that were made while an earlier hub ran, and takes over names that were given then.
     pub(super) fn restore_rooms(&mut self, payload: &[u8]) {
         let info: Value = serde_json::from_slice(payload).unwrap_or(Value::Null);
+        if let Some(id) = info.get("id").and_then(Value::as_str).filter(|id| !id.is_empty()) {
+            id.clone_into(&mut self.id);
+        }
         for room in info.get("rooms").and_then(Value::as_array).into_iter().flatten() {
             let Some(id) = room.get("id").and_then(Value::as_str).and_then(|id| id.parse::<Id>().ok()) else {
                 continue;

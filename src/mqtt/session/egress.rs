@@ -1,0 +1,416 @@
+//! What the client is sent on its subscriptions: from the link into the queue, from the queue into the socket.
+//!
+//! The link is drained always. What the client does not take waits in its queue; a reader that is slow but moving holds the publishers
+//! whose messages it gets, for a while, and then loses its own. What the client sends does not belong here.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use tokio::time::Instant;
+
+use super::{
+    Online, Session,
+    inflight::Stage,
+    queue::{Delivery, Next, Pushed, Replay},
+};
+use crate::{
+    domain::{publication::Qos, topic::Filter},
+    engine::Retained,
+    mqtt::{
+        frame::{self, AckKind, PublishHead},
+        header::{self, Message},
+        packet::Version,
+        reason::Reason,
+        router::{Delivered, Gone, Link},
+        settings::limit_met,
+        shared::Share,
+        state::Stats,
+    },
+};
+
+/// Bytes that wait in the socket's buffer; more wait in the queue.
+const OUT_BYTES: usize = 64 << 10;
+
+/// Messages that are taken from the link before the socket gets a turn.
+const DRAIN_MAX: usize = 1024;
+
+/// How full a queue is, as a part of its bounds, when it begins to hold publishers, and when it lets them go.
+const HOLD_ABOVE: usize = 16;
+const RELEASE_BELOW: usize = 64;
+
+/// How often a reader that holds publishers is looked after.
+pub(super) const HOLD_LOOK: Duration = Duration::from_millis(50);
+
+impl Session {
+    /// Takes what the link has, beginning with `first`, up to [`DRAIN_MAX`] messages.
+    pub(super) async fn drain(&mut self, first: Result<Delivered, Gone>) {
+        let mut next = first;
+        for taken in 1.. {
+            match next {
+                Ok(Delivered::Resting) => {
+                    let timeout = self.state.settings.limits.router_timeout;
+                    let resumed = match &mut self.link {
+                        Some(link) => tokio::time::timeout(timeout, link.resume()).await.unwrap_or(Err(Gone)),
+                        None => Ok(()),
+                    };
+                    if resumed.is_err() {
+                        return self.lose_link();
+                    }
+                }
+                Ok(delivered) => self.take_delivered(delivered),
+                Err(Gone) => return self.lose_link(),
+            }
+            if taken == DRAIN_MAX {
+                return;
+            }
+            next = match self.link.as_mut().map(Link::try_next) {
+                Some(Ok(Some(delivered))) => Ok(delivered),
+                Some(Err(Gone)) => Err(Gone),
+                Some(Ok(None)) | None => return self.note_caught_up(),
+            };
+        }
+    }
+
+    pub(super) fn take_delivered(&mut self, delivered: Delivered) {
+        match delivered {
+            Delivered::Message { subscription, topic, payload, place } => {
+                self.take_message(subscription, topic, payload, place);
+            }
+            Delivered::Subscribed => self.take_subscribed(),
+            Delivered::Resting => {}
+        }
+    }
+
+    pub(super) fn note_caught_up(&mut self) {
+        if std::mem::take(&mut self.behind) {
+            self.state.flow.caught_up();
+        }
+    }
+
+    fn take_message(&mut self, number: u32, topic: Bytes, payload: Bytes, place: Option<u64>) {
+        let Some(message) = header::decode(payload) else { return };
+        if !self.behind && self.state.flow.is_far(message.written_bytes) {
+            self.behind = true;
+            self.state.flow.fell_behind();
+        }
+        if let Some(subscribing) = &mut self.subscribing
+            && subscribing.is_fresh(number)
+        {
+            subscribing.wait(number, topic, message, place);
+            return;
+        }
+        self.deliver(number, topic, message, place);
+    }
+
+    /// Takes a message for the subscription `number`, unless that is gone or does not want it.
+    pub(super) fn deliver(&mut self, number: u32, topic: Bytes, message: Message, place: Option<u64>) {
+        let own_number = self.number;
+        let online = self.online.is_some();
+        let Some(entry) = self.subscriptions.get_mut(number) else { return };
+        if let Some(place) = place {
+            let lapped = entry.next_place.is_some_and(|expected| place > expected);
+            entry.next_place = Some(place + 1);
+            if lapped {
+                return self.lapped();
+            }
+        }
+        entry.last_seq = entry.last_seq.max(message.seq);
+        let had_before = message.seq > 0
+            && (message.level && message.seq <= entry.snapshot_seq
+                || message.qos != Qos::AtMostOnce && message.seq <= entry.replayed_seq);
+        let own = entry.no_local && message.session == Some(own_number);
+        let qos = message.qos.min(entry.qos);
+        if had_before || own || (qos == Qos::AtMostOnce && !online) {
+            return;
+        }
+        let retain = entry.retain_as_published && message.level;
+        let subscription_id = entry.id;
+        let publisher = message.session;
+        if !self.may_receive(&topic) {
+            return;
+        }
+        let delivery = Delivery {
+            topic,
+            payload: message.payload,
+            properties: message.properties,
+            qos,
+            retain,
+            expires_at: message.expires_at,
+            subscription_id,
+        };
+        self.enqueue(delivery, publisher);
+    }
+
+    pub(super) fn take_share(&mut self, share: Share) {
+        if !self.may_receive(&share.topic) {
+            return;
+        }
+        let delivery = Delivery {
+            topic: share.topic,
+            payload: share.message.payload,
+            properties: share.message.properties,
+            qos: share.message.qos.min(share.qos),
+            retain: share.retain_as_published && share.message.level,
+            expires_at: share.message.expires_at,
+            subscription_id: share.subscription_id,
+        };
+        if delivery.qos == Qos::AtMostOnce && self.online.is_none() {
+            return;
+        }
+        self.enqueue(delivery, share.message.session);
+    }
+
+    pub(super) fn may_receive(&self, topic: &[u8]) -> bool {
+        let Some(access) = &self.access else { return false };
+        access.read_rights().is_everything() || std::str::from_utf8(topic).is_ok_and(|topic| access.may_receive(topic))
+    }
+
+    fn enqueue(&mut self, delivery: Delivery, publisher: Option<u64>) {
+        match self.queue.push(delivery) {
+            Pushed::Waits => {}
+            Pushed::Dropped => {
+                limit_met("queue");
+                Stats::count(&self.state.stats.dropped);
+            }
+            Pushed::Full => {
+                limit_met("queue");
+                Stats::count(&self.state.stats.dropped);
+                self.detach(Reason::QUOTA_EXCEEDED, "More messages wait for you than the hub keeps.");
+                return;
+            }
+        }
+        if let Some(publisher) = publisher
+            && self.is_full(HOLD_ABOVE)
+        {
+            self.hold(publisher);
+        }
+        // A burst is written as it comes, not collected first.
+        if self.queue.len() >= 64 {
+            self.fill();
+        }
+    }
+
+    fn is_full(&self, part: usize) -> bool {
+        let limits = &self.state.settings.limits;
+        self.queue.bytes() > limits.queue_bytes_max / part || self.queue.len() > limits.queue_messages_max / part
+    }
+
+    /// Makes the publisher with the number `publisher` wait, while this reader moves and has patience left.
+    fn hold(&mut self, publisher: u64) {
+        if publisher == self.number || !self.is_moving() || self.patience.is_zero() {
+            return;
+        }
+        self.holding_since.get_or_insert_with(Instant::now);
+        self.holds.hold(publisher, &self.state.gauges);
+    }
+
+    fn is_moving(&self) -> bool {
+        let stall = self.state.settings.limits.reader_stall;
+        self.online.as_ref().is_some_and(|online| online.socket.moved_at.elapsed() < stall)
+    }
+
+    /// Lets publishers go where there is no reason to hold them any more.
+    pub(super) fn look_after_holds(&mut self) {
+        let Some(since) = self.holding_since else { return };
+        let held_for = since.elapsed();
+        let drained = !self.is_full(RELEASE_BELOW);
+        if drained || !self.is_moving() || held_for >= self.patience {
+            self.patience = self.patience.saturating_sub(held_for);
+            self.holding_since = None;
+            self.holds.release();
+            if self.patience.is_zero() {
+                limit_met("reader_patience");
+            }
+        }
+    }
+
+    /// The router's log went on without this session: it cannot know what it missed.
+    fn lapped(&mut self) {
+        limit_met("router_log");
+        let lasting = self.subscriptions.iter().any(|(_, entry)| entry.qos != Qos::AtMostOnce);
+        tracing::warn!(client = %self.client_id, "a session was too slow for the router's log");
+        if lasting {
+            self.detach(Reason::QUOTA_EXCEEDED, "Messages for you were lost; connect again.");
+        }
+    }
+
+    /// Moves what waits into the socket's buffer, as far as the client takes it.
+    pub(super) fn fill(&mut self) {
+        self.send_again();
+        while let Some(online) = &mut self.online {
+            if online.socket.out.len() >= OUT_BYTES {
+                break;
+            }
+            let has_room = online.sent_now < online.window;
+            match self.queue.front() {
+                None => break,
+                Some(Next::Message(delivery)) => {
+                    if delivery.qos != Qos::AtMostOnce && !has_room {
+                        break;
+                    }
+                    if let Some(delivery) = self.queue.pop() {
+                        self.send(delivery);
+                    }
+                }
+                Some(Next::Replay(replay)) => {
+                    let replay = Replay {
+                        subscription: replay.subscription,
+                        values: Arc::clone(&replay.values),
+                        next: replay.next,
+                    };
+                    if !self.send_replay(replay) {
+                        break;
+                    }
+                }
+            }
+        }
+        if self.queue.is_empty() && self.holding_since.is_none() {
+            // A reader that has caught up is trusted anew.
+            self.patience = self.state.settings.limits.reader_patience;
+        }
+        self.look_after_holds();
+    }
+
+    /// Sends retained values, as many as the client takes now; tells whether all of them are sent.
+    fn send_replay(&mut self, mut replay: Replay) -> bool {
+        let Some(entry) = self.subscriptions.get(replay.subscription).cloned() else {
+            self.queue.pop();
+            return true;
+        };
+        let filter: Filter = entry.subscription.filter.clone();
+        while let Some(value) = replay.values.get(replay.next) {
+            let Some(online) = &self.online else { return true };
+            if online.socket.out.len() >= OUT_BYTES || (online.sent_now >= online.window) {
+                if let Some(Next::Replay(waiting)) = self.queue.front() {
+                    waiting.next = replay.next;
+                }
+                return false;
+            }
+            replay.next += 1;
+            if filter.matches(value.topic.as_str()) && self.may_receive(value.topic.as_str().as_bytes()) {
+                self.send(retained_delivery(value, entry.qos, entry.id));
+            }
+        }
+        self.queue.pop();
+        true
+    }
+
+    /// Sends what an earlier connection had been sent and not acknowledged (MQTT 5 §4.4).
+    fn send_again(&mut self) {
+        let Some(online) = &mut self.online else { return };
+        while online.sent_now < online.window
+            && let Some(id) = online.resend.pop_front()
+        {
+            let Some(flight) = self.inflight.iter().find(|flight| flight.id == id) else { continue };
+            online.sent_now += 1;
+            match flight.stage.clone() {
+                Stage::Released => {
+                    frame::ack(&mut online.socket.out, online.version, AckKind::Pubrel, id, Reason::SUCCESS, "", 0);
+                }
+                Stage::Sent(delivery) => {
+                    let now = self.state.clock.now().wall;
+                    let head = PublishHead {
+                        qos: delivery.qos,
+                        id,
+                        dup: true,
+                        retain: delivery.retain,
+                        expiry_s: delivery.expires_at.map(|at| seconds_until(at.since(now))),
+                        alias: None,
+                        subscription_id: delivery.subscription_id,
+                    };
+                    let bytes_max = online.bytes_max;
+                    let (topic, properties, payload) = (&delivery.topic, &delivery.properties, &delivery.payload);
+                    if !frame::publish(
+                        &mut online.socket.out,
+                        online.version,
+                        head,
+                        topic,
+                        properties,
+                        payload,
+                        bytes_max,
+                    ) {
+                        online.sent_now -= 1;
+                        self.inflight.done(id);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Writes a message into the socket's buffer.
+    fn send(&mut self, delivery: Delivery) {
+        let now = delivery.expires_at.map(|_| self.state.clock.now().wall);
+        if let (Some(at), Some(now)) = (delivery.expires_at, now)
+            && at <= now
+        {
+            return;
+        }
+        let Some(online) = &mut self.online else { return };
+        let mut head = PublishHead {
+            qos: delivery.qos,
+            id: 0,
+            dup: false,
+            retain: delivery.retain,
+            expiry_s: delivery.expires_at.zip(now).map(|(at, now)| seconds_until(at.since(now))),
+            alias: None,
+            subscription_id: delivery.subscription_id,
+        };
+        let (alias, topic_is_known) = alias_for(online, &delivery.topic);
+        head.alias = alias;
+        let topic: &[u8] = if topic_is_known { &[] } else { &delivery.topic };
+        let before = online.socket.out.len();
+        if delivery.qos != Qos::AtMostOnce {
+            head.id = self.inflight.add(delivery.clone());
+        }
+        let (version, bytes_max) = (online.version, online.bytes_max);
+        let out = &mut online.socket.out;
+        if frame::publish(out, version, head, topic, &delivery.properties, &delivery.payload, bytes_max) {
+            if head.id != 0 {
+                online.sent_now += 1;
+            }
+            if let (Some(alias), false) = (alias, topic_is_known) {
+                online.aliases_out.insert(delivery.topic.to_vec(), alias);
+            }
+            Stats::count(&self.state.stats.publishes_sent);
+            Stats::add(&self.state.stats.publish_bytes_sent, (online.socket.out.len() - before) as u64);
+        } else {
+            // A packet that the client does not take counts as delivered (MQTT 5 §3.1.2.11.4).
+            limit_met("client_packet_size");
+            if head.id != 0 {
+                self.inflight.done(head.id);
+            }
+        }
+    }
+}
+
+/// The alias for `topic`, and whether the client knows it already: the first topics get one, as long as the client takes more.
+fn alias_for(online: &Online, topic: &[u8]) -> (Option<u16>, bool) {
+    if online.version == Version::V311 || online.alias_out_max == 0 {
+        return (None, false);
+    }
+    if let Some(alias) = online.aliases_out.get(topic) {
+        return (Some(*alias), true);
+    }
+    let next = u16::try_from(online.aliases_out.len() + 1).unwrap_or(u16::MAX);
+    ((next <= online.alias_out_max).then_some(next), false)
+}
+
+/// What is left of an expiry, rounded up: a message that is still worth delivering has at least a second.
+fn seconds_until(left: Duration) -> u32 {
+    u32::try_from(left.as_millis().div_ceil(1000)).unwrap_or(u32::MAX)
+}
+
+fn retained_delivery(value: &Retained, qos: Qos, subscription_id: Option<u32>) -> Delivery {
+    Delivery {
+        topic: Bytes::copy_from_slice(value.topic.as_str().as_bytes()),
+        payload: value.payload.clone(),
+        properties: value
+            .properties
+            .as_ref()
+            .map_or_else(Bytes::new, |properties| frame::message_properties(properties).freeze()),
+        qos: value.qos.min(qos),
+        retain: true,
+        expires_at: value.expires_at,
+        subscription_id,
+    }
+}

@@ -1,0 +1,586 @@
+//! What the client sends: packets in their order, publishes to the engine, acknowledgements back.
+//!
+//! PUBLISH, SUBSCRIBE, UNSUBSCRIBE and the end keep their order among each other, whatever holds the first of them up. Acknowledgements
+//! and pings pass by. What the client is sent on its subscriptions does not belong here.
+
+use std::{collections::VecDeque, io, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use tokio::time::Instant;
+
+use super::{Online, Pending, Session};
+use crate::{
+    domain::{
+        origin::Origin,
+        publication::{Properties, Publish as Admitted, Qos},
+        rejection::Code,
+        topic::Topic,
+    },
+    engine::{Lane, Outcome, Receipt, Stopped},
+    mqtt::{
+        frame::{self, AckKind},
+        packet::{Disconnect, Fault, Packet, Publish, Subscribe, Unsubscribe, Version},
+        protocol::Frame,
+        reason::Reason,
+        settings::limit_met,
+        socket::Turn,
+        state::Stats,
+    },
+};
+
+/// Packets, and bytes of them, that are read while the first one has to wait. Then the socket is not read.
+const HELD_MAX: usize = 1024;
+const HELD_BYTES_MAX: usize = 256 << 10;
+
+/// Publishes of one batch.
+const BATCH_MAX: usize = 512;
+
+/// Batches whose outcome is awaited.
+const ANSWERS_MAX: usize = 64;
+
+/// A packet that keeps its place.
+pub(super) enum Held {
+    Publish(Publish),
+    /// The hub's own answer to a request of this client.
+    Own(Admitted),
+    Subscribe(Subscribe),
+    Unsubscribe(Unsubscribe),
+    Disconnect(Disconnect),
+    Fault(Fault),
+    End,
+}
+
+/// A batch on its way into the engine.
+pub(super) struct Submitting {
+    pub(super) future: Pending<Result<(), Stopped>>,
+}
+
+/// A batch that the engine has, and what is sent back when its outcomes are known.
+pub(super) struct Answer {
+    pub(super) future: Pending<Result<Vec<Outcome>, Stopped>>,
+    owed: Vec<Owed>,
+}
+
+/// What is owed for one publish.
+struct Owed {
+    qos: Qos,
+    id: u16,
+    epoch: u64,
+    /// Set where the door refused it itself, so that the engine never saw it.
+    refused: Option<(Reason, &'static str)>,
+    response: Option<Response>,
+}
+
+/// Where the outcome of a command is wanted.
+struct Response {
+    topic: String,
+    correlation: Option<Bytes>,
+    qos: Qos,
+}
+
+/// How far a QoS 2 message from the client is (MQTT 5 §4.3.3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Receiving {
+    /// Its outcome is awaited; the connection with this number wants the PUBREC.
+    Submitted { epoch: u64 },
+    /// PUBREC is sent; PUBREL is awaited.
+    Received,
+}
+
+/// Publishes a second, as a bucket that holds one second's worth.
+#[derive(Debug)]
+pub(super) struct Rate {
+    per_second: f64,
+    left: f64,
+    at: Instant,
+}
+
+impl Rate {
+    pub(super) fn new(per_second: u32) -> Self {
+        let per_second = f64::from(per_second.max(1));
+        Self { per_second, left: per_second, at: Instant::now() }
+    }
+
+    /// Takes one; otherwise tells when there will be one.
+    fn take(&mut self) -> Result<(), Instant> {
+        if self.left < 1.0 {
+            let now = Instant::now();
+            self.left = (self.left + (now - self.at).as_secs_f64() * self.per_second).min(self.per_second);
+            self.at = now;
+        }
+        if self.left < 1.0 {
+            return Err(self.at + Duration::from_secs_f64((1.0 - self.left) / self.per_second));
+        }
+        self.left -= 1.0;
+        Ok(())
+    }
+
+    /// When the next one may pass, where none may now.
+    pub(super) fn blocked_until(&self) -> Option<Instant> {
+        (self.left < 1.0).then(|| self.at + Duration::from_secs_f64((1.0 - self.left) / self.per_second))
+    }
+}
+
+impl Session {
+    /// Whether the socket is read at the moment.
+    pub(super) fn is_reading(&self) -> bool {
+        let room = self.held.len() < HELD_MAX && self.held_bytes < HELD_BYTES_MAX;
+        room && self.online.as_ref().is_some_and(|online| !online.deaf)
+    }
+
+    /// Whether a PUBLISH is what waits.
+    pub(super) fn next_is_publish(&self) -> bool {
+        matches!(self.held.front(), Some(Held::Publish(_)))
+    }
+
+    pub(super) fn take_turn(&mut self, turn: io::Result<Turn>) {
+        let Some(online) = &mut self.online else { return };
+        match turn {
+            Ok(Turn::Wrote) => {}
+            Ok(Turn::Read) => {
+                online.heard_at = Instant::now();
+                self.ingest();
+            }
+            Ok(Turn::End) | Err(_) => {
+                online.deaf = true;
+                self.held.push_back(Held::End);
+            }
+        }
+    }
+
+    /// Reads whole packets out of what was received, as long as there is room to hold them.
+    fn ingest(&mut self) {
+        let packet_bytes_max = self.state.settings.limits.packet_bytes_max as usize;
+        while self.is_reading() {
+            let Some(online) = &mut self.online else { return };
+            let frame = match Frame::take(&mut online.socket.inbound, packet_bytes_max) {
+                Ok(Some(frame)) => frame,
+                Ok(None) => return,
+                Err(fault) => return self.hold_fault(fault),
+            };
+            Stats::count(&self.state.stats.packets_received);
+            match frame.read(online.version) {
+                Ok(packet) => self.take_packet(packet, frame.len()),
+                Err(fault) => return self.hold_fault(fault),
+            }
+        }
+    }
+
+    fn hold_fault(&mut self, fault: Fault) {
+        if let Some(online) = &mut self.online {
+            online.deaf = true;
+        }
+        self.held.push_back(Held::Fault(fault));
+    }
+
+    fn take_packet(&mut self, packet: Packet, bytes: usize) {
+        match packet {
+            Packet::Publish(publish) => {
+                Stats::count(&self.state.stats.publishes_received);
+                self.held_bytes += bytes;
+                self.held.push_back(Held::Publish(publish));
+            }
+            Packet::Subscribe(subscribe) => self.held.push_back(Held::Subscribe(subscribe)),
+            Packet::Unsubscribe(unsubscribe) => self.held.push_back(Held::Unsubscribe(unsubscribe)),
+            Packet::Disconnect(disconnect) => {
+                if let Some(online) = &mut self.online {
+                    online.deaf = true;
+                }
+                self.held.push_back(Held::Disconnect(disconnect));
+            }
+            Packet::Pingreq => {
+                if let Some(online) = &mut self.online {
+                    frame::pingresp(&mut online.socket.out);
+                }
+            }
+            Packet::Puback { id } => {
+                if self.inflight.acknowledged(id) {
+                    self.one_acknowledged();
+                }
+            }
+            Packet::Pubrec { id, refused: true } => {
+                if self.inflight.done(id) {
+                    self.one_acknowledged();
+                }
+            }
+            Packet::Pubrec { id, refused: false } => {
+                let known = self.inflight.received(id);
+                self.acknowledge(
+                    AckKind::Pubrel,
+                    id,
+                    if known { Reason::SUCCESS } else { Reason::PACKET_ID_NOT_FOUND },
+                    "",
+                );
+            }
+            Packet::Pubcomp { id } => {
+                if self.inflight.done(id) {
+                    self.one_acknowledged();
+                }
+            }
+            Packet::Pubrel { id } => {
+                let known = self.receiving.remove(&id).is_some();
+                let reason = if known { Reason::SUCCESS } else { Reason::PACKET_ID_NOT_FOUND };
+                self.acknowledge(AckKind::Pubcomp, id, reason, "");
+            }
+            Packet::Connect(_) => self.hold_fault(Fault::protocol("A second CONNECT.")),
+            Packet::Auth => self.hold_fault(Fault::protocol("AUTH without an authentication method.")),
+        }
+    }
+
+    fn one_acknowledged(&mut self) {
+        if let Some(online) = &mut self.online {
+            online.sent_now = online.sent_now.saturating_sub(1);
+        }
+    }
+
+    /// Carries out what is held, as far as nothing has to be awaited.
+    pub(super) async fn advance(&mut self) {
+        loop {
+            if self.submitting.is_some() || self.subscribing.is_some() || self.ended {
+                return;
+            }
+            match self.held.front() {
+                None => return,
+                Some(Held::Publish(_) | Held::Own(_)) => {
+                    if !self.submit() {
+                        return;
+                    }
+                }
+                Some(_) => match self.held.pop_front() {
+                    Some(Held::Subscribe(subscribe)) => self.subscribe(subscribe).await,
+                    Some(Held::Unsubscribe(unsubscribe)) => self.unsubscribe(unsubscribe).await,
+                    Some(Held::Disconnect(disconnect)) => self.take_disconnect(disconnect),
+                    Some(Held::Fault(fault)) => {
+                        tracing::debug!(client = %self.client_id, reason = %fault.reason, "{}", fault.text);
+                        self.detach(fault.reason, fault.text);
+                    }
+                    Some(Held::End) => self.detach(Reason::UNSPECIFIED, ""),
+                    _ => {}
+                },
+            }
+            // There may be room again for what was received.
+            self.ingest();
+        }
+    }
+
+    fn take_disconnect(&mut self, disconnect: Disconnect) {
+        if let Some(expiry) = disconnect.session_expiry {
+            if self.expiry_s == 0 && expiry != 0 {
+                return self.detach(Reason::PROTOCOL_ERROR, "A session expiry of 0 cannot be changed by DISCONNECT.");
+            }
+            self.expiry_s = expiry;
+        }
+        if disconnect.reason == Reason::SUCCESS {
+            self.will = None;
+        }
+        self.detach(Reason::SUCCESS, "");
+    }
+
+    /// Hands the publishes at the front to the engine; tells whether something was done.
+    fn submit(&mut self) -> bool {
+        if self.gauge.is_held() && self.next_is_publish() || self.answers.len() >= ANSWERS_MAX {
+            return false;
+        }
+        let mut batch = Vec::new();
+        let mut owed = Vec::new();
+        let mut wants_outcomes = false;
+        let mut fault = None;
+        while batch.len() < BATCH_MAX {
+            if !matches!(self.held.front(), Some(Held::Publish(_) | Held::Own(_))) || self.rate.take().is_err() {
+                break;
+            }
+            match self.held.pop_front() {
+                Some(Held::Own(publish)) => {
+                    owed.push(Owed { qos: Qos::AtMostOnce, id: 0, epoch: 0, refused: None, response: None });
+                    batch.push(publish);
+                }
+                Some(Held::Publish(publish)) => {
+                    self.held_bytes = self.held_bytes.saturating_sub(publish.topic.len() + publish.payload.len());
+                    match self.admit(publish) {
+                        Ok(Some((admitted, owes))) => {
+                            wants_outcomes |= owes.qos != Qos::AtMostOnce || owes.response.is_some();
+                            batch.extend(admitted);
+                            owed.push(owes);
+                        }
+                        Ok(None) => {}
+                        Err(found) => {
+                            fault = Some(found);
+                            break;
+                        }
+                    }
+                }
+                _ => break,
+            }
+        }
+        if self.held.is_empty() {
+            self.held_bytes = 0;
+        }
+        if let Some(fault) = fault {
+            self.held.clear();
+            self.hold_fault(fault);
+        }
+        if batch.is_empty() && !owed.iter().any(|owed| owed.qos != Qos::AtMostOnce) {
+            return !self.held.is_empty() && self.rate.blocked_until().is_none();
+        }
+        self.hand_in(batch, owed, wants_outcomes);
+        true
+    }
+
+    fn hand_in(&mut self, batch: Vec<Admitted>, owed: Vec<Owed>, wants_outcomes: bool) {
+        let engine = self.state.engine.clone();
+        if batch.is_empty() {
+            self.answers.push_back(Answer { future: Box::pin(std::future::ready(Ok(Vec::new()))), owed });
+            return;
+        }
+        let mut future: Pending<Result<(), Stopped>> = if wants_outcomes {
+            let (receipts, receipt) = tokio::sync::oneshot::channel::<Receipt>();
+            let answer = async move { receipt.await.map_err(|_| Stopped)?.outcomes().await };
+            self.answers.push_back(Answer { future: Box::pin(answer), owed });
+            Box::pin(async move {
+                let receipt = engine.submit(Lane::Client, batch).await?;
+                // The session that waits for it may have ended.
+                let _ = receipts.send(receipt);
+                Ok(())
+            })
+        } else {
+            Box::pin(async move { engine.submit_unanswered(Lane::Client, batch).await })
+        };
+        // Where there is credit, which is nearly always, it is done at once.
+        let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+        if let std::task::Poll::Ready(done) = future.as_mut().poll(&mut cx) {
+            self.take_submitted(done);
+        } else {
+            self.submitting = Some(Submitting { future });
+        }
+    }
+
+    pub(super) fn take_submitted(&mut self, done: Result<(), Stopped>) {
+        self.submitting = None;
+        if done.is_err() {
+            self.detach(Reason::SHUTTING_DOWN, "The hub is stopping.");
+            self.ended = true;
+        }
+    }
+
+    /// Checks a publish: nothing for one that was there before, a fault for one that ends the connection.
+    fn admit(&mut self, publish: Publish) -> Result<Option<(Option<Admitted>, Owed)>, Fault> {
+        let topic = self.topic_of(&publish)?;
+        if publish.qos != Qos::AtMostOnce && !self.is_new(&publish)? {
+            return Ok(None);
+        }
+        let refused = self.refusal(&topic);
+        let response = self.response_of(&topic, &publish);
+        let owed = Owed { qos: publish.qos, id: publish.id, epoch: self.epoch, refused, response };
+        if refused.is_some() {
+            return Ok(Some((None, owed)));
+        }
+        let admitted = Admitted {
+            topic,
+            payload: publish.payload,
+            retain: publish.retain,
+            qos: publish.qos,
+            origin: Origin::Mqtt(Arc::clone(&self.client_id)),
+            session: Some(self.number),
+            expires_at: publish.expiry.map(|expiry| self.state.clock.now().wall.after(expiry)),
+            properties: publish.properties,
+            durable: false,
+        };
+        Ok(Some((Some(admitted), owed)))
+    }
+
+    fn topic_of(&mut self, publish: &Publish) -> Result<Topic, Fault> {
+        let invalid =
+            Fault { reason: Reason::TOPIC_INVALID, text: "The topic is empty, or has a wildcard or a null character." };
+        let alias_invalid =
+            Fault { reason: Reason::TOPIC_ALIAS_INVALID, text: "The topic alias is not set, or above the maximum." };
+        let aliases_max = self.state.settings.limits.topic_alias_max;
+        let Some(online) = &mut self.online else { return Topic::parse(&publish.topic).map_err(|_| invalid) };
+        if let Some(alias) = publish.alias {
+            if alias > aliases_max {
+                return Err(alias_invalid);
+            }
+            if publish.topic.is_empty() {
+                return online.aliases_in.get(&alias).cloned().ok_or(alias_invalid);
+            }
+        }
+        let topic = match &self.last_topic {
+            Some(last) if last.as_str() == publish.topic => last.clone(),
+            _ => Topic::parse(&publish.topic).map_err(|_| invalid)?,
+        };
+        self.last_topic = Some(topic.clone());
+        if let Some(alias) = publish.alias {
+            online.aliases_in.insert(alias, topic.clone());
+        }
+        Ok(topic)
+    }
+
+    /// Whether a QoS 1 or 2 publish has not been there before (MQTT 5 §4.3.3); counts it (§4.9).
+    fn is_new(&mut self, publish: &Publish) -> Result<bool, Fault> {
+        let epoch = self.epoch;
+        if publish.qos == Qos::ExactlyOnce {
+            match self.receiving.get_mut(&publish.id) {
+                Some(Receiving::Received) => {
+                    self.acknowledge(AckKind::Pubrec, publish.id, Reason::SUCCESS, "");
+                    return Ok(false);
+                }
+                Some(Receiving::Submitted { epoch: wanted_by }) => {
+                    *wanted_by = epoch;
+                    return Ok(false);
+                }
+                None => {}
+            }
+        }
+        let under_way = self.unanswered + self.receiving.len();
+        if self.version == Version::V5 && under_way >= usize::from(self.state.settings.limits.receive_maximum) {
+            limit_met("receive_maximum");
+            return Err(Fault {
+                reason: Reason::RECEIVE_MAXIMUM_EXCEEDED,
+                text: "More publishes are unacknowledged than allowed.",
+            });
+        }
+        if publish.qos == Qos::ExactlyOnce {
+            self.receiving.insert(publish.id, Receiving::Submitted { epoch });
+        } else {
+            self.unanswered += 1;
+        }
+        Ok(true)
+    }
+
+    fn refusal(&self, topic: &Topic) -> Option<(Reason, &'static str)> {
+        let limits = &self.state.settings.limits;
+        if topic.as_str().len() > limits.topic_bytes_max || topic.levels().count() > limits.topic_levels_max {
+            limit_met("topic");
+            Some((Reason::TOPIC_INVALID, "The topic is longer, or has more levels, than the hub takes."))
+        } else if topic.as_str().starts_with("$SYS") {
+            Some((Reason::NOT_AUTHORIZED, "The hub alone publishes below $SYS."))
+        } else if !self.may_publish(topic) {
+            metrics::counter!("lockstep_mqtt_denied_total", "action" => "publish").increment(1);
+            Some((Reason::NOT_AUTHORIZED, "You may not publish there."))
+        } else {
+            None
+        }
+    }
+
+    /// Where the outcome goes, where it is a command with a response topic that the client may use so.
+    fn response_of(&self, topic: &Topic, publish: &Publish) -> Option<Response> {
+        let properties = publish.properties.as_ref()?;
+        let response_topic = properties.response_topic.as_ref()?;
+        let below = topic.as_str().strip_prefix(&self.state.settings.root)?.strip_prefix('/')?;
+        below.strip_suffix("/set")?;
+        let answered = Topic::parse(response_topic).ok()?;
+        let own = answered.levels().any(|level| level == &*self.client_id);
+        if !(self.may_publish(&answered) || own && self.may_receive(response_topic.as_bytes())) {
+            metrics::counter!("lockstep_mqtt_denied_total", "action" => "response").increment(1);
+            return None;
+        }
+        Some(Response {
+            topic: response_topic.clone(),
+            correlation: properties.correlation_data.clone(),
+            qos: publish.qos,
+        })
+    }
+
+    pub(super) fn take_outcomes(&mut self, outcomes: Result<Vec<Outcome>, Stopped>) {
+        let Some(answer) = self.answers.pop_front() else { return };
+        let Ok(outcomes) = outcomes else {
+            // Nothing may be acknowledged: whoever still has it sends it again.
+            self.detach(Reason::SERVER_UNAVAILABLE, "The hub could not keep what was sent.");
+            return;
+        };
+        let mut outcomes = outcomes.into_iter();
+        for owed in answer.owed {
+            let (reason, text) = match owed.refused {
+                Some((reason, text)) => (reason, text.to_owned()),
+                None => match outcomes.next() {
+                    Some(outcome) => {
+                        if let Some(response) = &owed.response {
+                            self.respond(response, &outcome);
+                        }
+                        match outcome {
+                            Err(rejection) if self.must_not_be_acknowledged(rejection.code, owed.qos) => {
+                                self.detach(Reason::QUOTA_EXCEEDED, "The hub cannot keep anything at the moment.");
+                                return;
+                            }
+                            Err(rejection) => {
+                                (Reason::of_publish(rejection.code).unwrap_or(Reason::SUCCESS), rejection.message)
+                            }
+                            Ok(_) => (Reason::SUCCESS, String::new()),
+                        }
+                    }
+                    None => (Reason::UNSPECIFIED, String::new()),
+                },
+            };
+            self.settle(&owed, reason, &text);
+        }
+    }
+
+    /// 3.1.1 has no way to say that a message was not kept, but not to acknowledge it.
+    fn must_not_be_acknowledged(&self, code: Code, qos: Qos) -> bool {
+        self.version == Version::V311 && qos != Qos::AtMostOnce && matches!(code, Code::Storage | Code::Busy)
+    }
+
+    /// Sends the acknowledgement of one publish.
+    fn settle(&mut self, owed: &Owed, reason: Reason, text: &str) {
+        let reason = if self.version == Version::V311 { Reason::SUCCESS } else { reason };
+        match owed.qos {
+            Qos::AtMostOnce => {}
+            Qos::AtLeastOnce => {
+                self.unanswered = self.unanswered.saturating_sub(1);
+                if owed.epoch == self.epoch {
+                    self.acknowledge(AckKind::Puback, owed.id, reason, text);
+                }
+            }
+            Qos::ExactlyOnce => {
+                let wanted_by = match self.receiving.get(&owed.id) {
+                    Some(Receiving::Submitted { epoch }) => *epoch,
+                    _ => return,
+                };
+                if reason.is_error() {
+                    self.receiving.remove(&owed.id);
+                } else {
+                    self.receiving.insert(owed.id, Receiving::Received);
+                }
+                if wanted_by == self.epoch {
+                    self.acknowledge(AckKind::Pubrec, owed.id, reason, text);
+                }
+            }
+        }
+    }
+
+    /// Publishes the outcome of a command where its sender wants it.
+    fn respond(&mut self, response: &Response, outcome: &Outcome) {
+        let Ok(topic) = Topic::parse(&response.topic) else { return };
+        let body = match outcome {
+            Ok(accepted) => serde_json::json!({ "ok": true, "seq": accepted.seq, "rev": accepted.revision }),
+            Err(rejection) => {
+                serde_json::json!({ "ok": false, "code": rejection.code.as_str(), "message": rejection.message })
+            }
+        };
+        let properties = Properties {
+            payload_is_utf8: true,
+            content_type: Some("application/json".to_owned()),
+            correlation_data: response.correlation.clone(),
+            ..Properties::default()
+        };
+        let mut publish = Admitted::new(topic, body.to_string(), Origin::Hub);
+        publish.qos = response.qos;
+        publish.properties = Some(Arc::new(properties));
+        // The hub's own topics stay its own: the domain sees who asked.
+        publish.origin = Origin::Mqtt(Arc::clone(&self.client_id));
+        self.held.push_front(Held::Own(publish));
+    }
+
+    pub(super) fn acknowledge(&mut self, kind: AckKind, id: u16, reason: Reason, text: &str) {
+        if let Some(Online { socket, version, reasons_in_words, bytes_max, .. }) = &mut self.online {
+            let text = if *reasons_in_words { text } else { "" };
+            frame::ack(&mut socket.out, *version, kind, id, reason, text, *bytes_max);
+        }
+    }
+
+    /// Forgets what an ended connection had not been able to hand in.
+    pub(super) fn forget_held(&mut self) {
+        let own: VecDeque<Held> = self.held.drain(..).filter(|held| matches!(held, Held::Own(_))).collect();
+        self.held = own;
+        self.held_bytes = 0;
+    }
+}

@@ -1,0 +1,304 @@
+//! The writer: feeds the router what the engine published, in order, and watches whether the router lives.
+//!
+//! At most two handings-in are outstanding; each is confirmed by a round trip, which is also the watchdog: a router that does not
+//! answer in time, or whose channel is closed, is replaced, and what was not confirmed is handed in again. Batches are dropped, and
+//! with them the senders' credit, only when they are confirmed. The writer waits for *sessions* that have fallen far behind in
+//! draining their links, which they do as fast as they can, but never for a client.
+//!
+//! It has a thread of its own, because handing in may block.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use bytes::Bytes;
+use tokio::sync::{Notify, mpsc, watch};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    header,
+    router::{self, Fed, Feed, Gone, RouterHandle},
+    settings::{Limits, limit_met},
+};
+use crate::{
+    domain::publication::{Publication, Qos},
+    engine::{Batch, OutletReceiver},
+};
+
+/// Handings-in that are not confirmed yet.
+const OUTSTANDING_MAX: usize = 2;
+
+/// Messages of one handing-in.
+const MESSAGES_MAX: usize = 2048;
+
+/// Topics whose mapped form is remembered.
+const TOPICS_REMEMBERED_MAX: usize = 4096;
+
+/// How long the writer waits at most for sessions that are behind, before it goes on and lets them be lapped.
+const LAG_PATIENCE: Duration = Duration::from_millis(500);
+
+/// What the writer and all sessions share.
+#[derive(Debug)]
+pub(super) struct Flow {
+    /// Bytes that the writer handed in so far.
+    written_bytes: AtomicU64,
+    /// The newest place in the one order that the writer handed in.
+    written_seq: AtomicU64,
+    /// Sessions that are far behind.
+    lagging: AtomicUsize,
+    caught_up: Notify,
+    /// A session noticed that the router is gone.
+    suspicion: Notify,
+    /// QoS 1 and 2 messages for sessions whose router dies.
+    ring: Mutex<Ring>,
+    /// How many bytes a session may be behind before the writer waits for it.
+    lag_bytes_max: u64,
+}
+
+impl Flow {
+    pub(super) fn new(limits: &Limits) -> Self {
+        let log_bytes = limits.router_segment_bytes.saturating_mul(limits.router_segments.saturating_sub(1).max(1));
+        Self {
+            written_bytes: AtomicU64::new(0),
+            written_seq: AtomicU64::new(0),
+            lagging: AtomicUsize::new(0),
+            caught_up: Notify::new(),
+            suspicion: Notify::new(),
+            ring: Mutex::new(Ring { entries: VecDeque::new(), bytes: 0, bytes_max: limits.ring_bytes_max }),
+            lag_bytes_max: (log_bytes / 4) as u64,
+        }
+    }
+
+    /// The newest place in the one order that was handed to a router.
+    pub(super) fn written_seq(&self) -> u64 {
+        self.written_seq.load(Ordering::Acquire)
+    }
+
+    /// Whether a session that has got as far as `written_bytes` is far behind.
+    pub(super) fn is_far(&self, written_bytes: u64) -> bool {
+        self.written_bytes.load(Ordering::Relaxed).saturating_sub(written_bytes) > self.lag_bytes_max
+    }
+
+    /// A session fell behind.
+    pub(super) fn fell_behind(&self) {
+        self.lagging.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// It has caught up, or is gone.
+    pub(super) fn caught_up(&self) {
+        if self.lagging.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.caught_up.notify_one();
+        }
+    }
+
+    /// A session lost its link: the writer shall look after the router now, not with the next publish.
+    pub(super) fn suspect(&self) {
+        self.suspicion.notify_one();
+    }
+
+    /// QoS 1 and 2 publications after `seq`, as the router would have delivered them.
+    pub(super) fn missed_since(&self, seq: u64, matches: impl Fn(&str) -> bool) -> Vec<(Bytes, Bytes)> {
+        let ring = self.ring.lock().unwrap_or_else(PoisonError::into_inner);
+        let later = ring.entries.iter().filter(|publication| publication.seq > seq);
+        later
+            .filter(|publication| matches(publication.topic.as_str()))
+            .map(|publication| {
+                (Bytes::copy_from_slice(publication.topic.as_str().as_bytes()), header::encode(publication, u64::MAX))
+            })
+            .collect()
+    }
+}
+
+#[derive(Debug)]
+struct Ring {
+    entries: VecDeque<Publication>,
+    bytes: usize,
+    bytes_max: usize,
+}
+
+impl Ring {
+    fn push(&mut self, publication: &Publication) {
+        self.bytes += ring_bytes(publication);
+        self.entries.push_back(publication.clone());
+        while self.bytes > self.bytes_max
+            && let Some(oldest) = self.entries.pop_front()
+        {
+            self.bytes -= ring_bytes(&oldest);
+        }
+    }
+}
+
+fn ring_bytes(publication: &Publication) -> usize {
+    publication.topic.as_str().len() + publication.payload.len() + 200
+}
+
+/// What the door itself publishes below `$SYS`.
+pub(super) type OwnMessages = mpsc::Receiver<Vec<Publication>>;
+
+/// The writer before it runs.
+pub(super) struct Writer {
+    pub(super) outlet: OutletReceiver,
+    pub(super) own: OwnMessages,
+    pub(super) feed: Feed,
+    pub(super) current: watch::Sender<Arc<RouterHandle>>,
+    pub(super) flow: Arc<Flow>,
+    pub(super) limits: Limits,
+    pub(super) cancel: CancellationToken,
+}
+
+/// Something handed in and not confirmed: the messages, to hand them in again, and the batches, for their credit.
+struct Outstanding {
+    messages: Vec<Fed>,
+    _batches: Vec<Arc<Batch>>,
+}
+
+enum Input {
+    Batch(Arc<Batch>),
+    Own(Vec<Publication>),
+    Confirmed(Result<(), Gone>),
+    Suspicion,
+    End,
+}
+
+impl Writer {
+    /// Runs until the engine closes its outlet or the door is cancelled.
+    pub(super) async fn run(mut self) {
+        let mut outstanding: VecDeque<Outstanding> = VecDeque::new();
+        let mut topics: HashMap<usize, (crate::domain::topic::Topic, Bytes)> = HashMap::new();
+        let mut names = 0_usize;
+        loop {
+            let input = self.input(outstanding.len()).await;
+            let mut messages = Vec::new();
+            let mut batches = Vec::new();
+            match input {
+                Input::End => return,
+                Input::Confirmed(Ok(())) => {
+                    outstanding.pop_front();
+                    continue;
+                }
+                Input::Confirmed(Err(Gone)) => {
+                    names = 0;
+                    self.replace(&mut outstanding).await;
+                    continue;
+                }
+                Input::Suspicion => {
+                    // A sign of life tells; a dead router's channel is closed.
+                    batches.clear();
+                }
+                Input::Own(publications) => self.encode(&publications, &mut topics, &mut names, &mut messages),
+                Input::Batch(batch) => {
+                    self.encode(&batch.publications, &mut topics, &mut names, &mut messages);
+                    batches.push(batch);
+                    while messages.len() < MESSAGES_MAX
+                        && let Ok(batch) = self.outlet.try_recv()
+                    {
+                        self.encode(&batch.publications, &mut topics, &mut names, &mut messages);
+                        batches.push(batch);
+                    }
+                }
+            }
+            self.wait_for_sessions().await;
+            let sent = self.feed.send(messages.iter().cloned());
+            outstanding.push_back(Outstanding { messages, _batches: batches });
+            if sent.is_err() {
+                names = 0;
+                self.replace(&mut outstanding).await;
+            } else if names > self.limits.router_names_max {
+                limit_met("router_names");
+                names = 0;
+                tracing::info!("the router has seen too many topics, a new one takes over");
+                self.replace(&mut outstanding).await;
+            }
+        }
+    }
+
+    async fn input(&mut self, outstanding: usize) -> Input {
+        let room = outstanding < OUTSTANDING_MAX;
+        let Self { outlet, own, feed, flow, limits, cancel, .. } = self;
+        tokio::select! {
+            biased;
+            confirmed = tokio::time::timeout(limits.router_timeout, feed.confirmed()), if outstanding > 0 => {
+                Input::Confirmed(confirmed.unwrap_or(Err(Gone)))
+            }
+            batch = outlet.recv(), if room => batch.map_or(Input::End, Input::Batch),
+            Some(messages) = own.recv(), if room => Input::Own(messages),
+            () = flow.suspicion.notified(), if room => Input::Suspicion,
+            () = cancel.cancelled(), if outstanding == 0 => Input::End,
+        }
+    }
+
+    fn encode(
+        &self,
+        publications: &[Publication],
+        topics: &mut HashMap<usize, (crate::domain::topic::Topic, Bytes)>,
+        names: &mut usize,
+        messages: &mut Vec<Fed>,
+    ) {
+        for publication in publications {
+            if publication.qos != Qos::AtMostOnce {
+                self.flow.ring.lock().unwrap_or_else(PoisonError::into_inner).push(publication);
+            }
+            // Publications of one batch often share a topic; the text's address is a cheap key, checked against the topic itself.
+            let key = publication.topic.as_str().as_ptr() as usize;
+            let topic = match topics.get(&key) {
+                Some((topic, mapped)) if *topic == publication.topic => mapped.clone(),
+                _ => {
+                    if topics.len() >= TOPICS_REMEMBERED_MAX {
+                        topics.clear();
+                    }
+                    *names += 1;
+                    let mapped = router::mapped_bytes(publication.topic.as_str());
+                    topics.insert(key, (publication.topic.clone(), mapped.clone()));
+                    mapped
+                }
+            };
+            let bytes = topic.len() + header::HEADER_BYTES + publication.payload.len();
+            let written = self.flow.written_bytes.fetch_add(bytes as u64, Ordering::Relaxed) + bytes as u64;
+            messages.push(Fed { topic, payload: header::encode(publication, written) });
+        }
+        if let Some(last) = publications.last().filter(|last| last.seq > 0) {
+            self.flow.written_seq.store(last.seq, Ordering::Release);
+        }
+    }
+
+    async fn wait_for_sessions(&self) {
+        let wait = async {
+            while self.flow.lagging.load(Ordering::Acquire) > 0 {
+                self.flow.caught_up.notified().await;
+            }
+        };
+        if self.flow.lagging.load(Ordering::Acquire) > 0 && tokio::time::timeout(LAG_PATIENCE, wait).await.is_err() {
+            limit_met("router_lag");
+        }
+    }
+
+    /// Starts a new router, tells the sessions, and hands in again what was not confirmed.
+    ///
+    /// Sessions get from the ring what they missed of QoS 1 and 2; what they get twice they know by its `seq`.
+    async fn replace(&mut self, outstanding: &mut VecDeque<Outstanding>) {
+        metrics::counter!("lockstep_mqtt_router_replaced_total").increment(1);
+        let generation = self.current.borrow().generation() + 1;
+        tracing::warn!(generation, "the router is replaced");
+        let limits = self.limits.clone();
+        let (handle, feed) = loop {
+            let limits = limits.clone();
+            match tokio::task::spawn_blocking(move || router::start(generation, &limits)).await {
+                Ok(Ok(started)) => break started,
+                _ => tokio::time::sleep(self.limits.router_timeout).await,
+            }
+        };
+        self.feed = feed;
+        self.current.send_replace(Arc::new(handle));
+        let again: Vec<Outstanding> = outstanding.drain(..).collect();
+        for handed in again {
+            // Where this fails too, the next round trip does, and everything begins anew.
+            let _ = self.feed.send(handed.messages.iter().cloned());
+            outstanding.push_back(handed);
+        }
+    }
+}
