@@ -134,7 +134,9 @@ fn read(
 fn ready_made(count: usize) -> Vec<u8> {
     let mut out = Vec::new();
     for i in 0..count {
-        let payload = format!("{{\"topic\":\"bench/level/{i:05}\",\"payload\":{{\"value\":{i},\"unit\":\"C\"}},\"format\":\"json\",\"seq\":{i}}}");
+        let payload = format!(
+            "{{\"topic\":\"bench/level/{i:05}\",\"payload\":{{\"value\":{i},\"unit\":\"C\"}},\"format\":\"json\",\"seq\":{i}}}"
+        );
         out.extend([0x81, payload.len() as u8]);
         out.extend(payload.as_bytes());
     }

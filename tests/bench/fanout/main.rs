@@ -76,7 +76,9 @@ fn measure(kind: Kind) -> Result<String, String> {
         }
     }
     let trip = rounds::round_trip(kind).map_or("–".to_owned(), |trip| format!("{:.3}", trip.as_secs_f64() * 1e3));
-    let newcomer = |topics| rounds::newcomer(kind, topics).map_or("–".to_owned(), |took| format!("{:.2}", took.as_secs_f64() * 1e3));
+    let newcomer = |topics| {
+        rounds::newcomer(kind, topics).map_or("–".to_owned(), |took| format!("{:.2}", took.as_secs_f64() * 1e3))
+    };
     let (few, many) = (newcomer(1_000), newcomer(10_000));
     Ok(format!(
         "{} | {} | {} | {:.2} M | {trip} | {connects:.3} | {memory:.1} | {few} / {many}",

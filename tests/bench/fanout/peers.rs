@@ -114,8 +114,12 @@ impl Server {
     pub(crate) fn cpu(&self) -> Duration {
         // In clock ticks, of which Linux tells programs 100 a second, in the fields behind the name.
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap_or_default();
-        let fields: Vec<u64> =
-            stat.rsplit_once(')').map_or("", |(_, rest)| rest).split(' ').map(|field| field.parse().unwrap_or(0)).collect();
+        let fields: Vec<u64> = stat
+            .rsplit_once(')')
+            .map_or("", |(_, rest)| rest)
+            .split(' ')
+            .map(|field| field.parse().unwrap_or(0))
+            .collect();
         Duration::from_millis(10 * fields.iter().skip(12).take(2).sum::<u64>())
     }
 
@@ -165,9 +169,7 @@ impl Server {
     /// The bytes with which the publisher publishes `payload`.
     pub(crate) fn publish(&self, payload: &str) -> Vec<u8> {
         match self.kind {
-            Kind::FloorWs | Kind::FloorBatch => {
-                [&(payload.len() as u16).to_be_bytes(), payload.as_bytes()].concat()
-            }
+            Kind::FloorWs | Kind::FloorBatch => [&(payload.len() as u16).to_be_bytes(), payload.as_bytes()].concat(),
             Kind::Lockstep | Kind::Mosquitto => wire::mqtt_publish("bench/event", payload.as_bytes(), false),
             Kind::SocketIo => wire::frame(1, format!("42[\"publish\",{payload}]").as_bytes()),
         }
