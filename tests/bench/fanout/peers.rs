@@ -158,7 +158,10 @@ impl Server {
         stream.write_all(&hello).map_err(|e| e.to_string())?;
         if !matches!(self.kind, Kind::FloorWs | Kind::FloorBatch) {
             let mut answer = [0; 1024];
-            stream.read(&mut answer).map_err(|e| e.to_string())?;
+            let bytes = stream.read(&mut answer).map_err(|e| e.to_string())?;
+            if bytes == 0 {
+                return Err("the publisher is refused".to_owned());
+            }
         }
         if self.kind == Kind::SocketIo {
             stream.write_all(&self.greetings(0).1).map_err(|e| e.to_string())?;

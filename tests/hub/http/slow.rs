@@ -68,16 +68,19 @@ async fn a_browser_that_takes_nothing_is_cut_off_and_resumes() {
     let rig = Rig::start_with(|settings| settings.limits.stall_max = Duration::from_millis(300)).await;
     let mut stuck = rig.browser().await;
     let (_, page) = stuck.subscribe_to(&["big/#"]).await;
+    let mut watcher = rig.browser().await;
+    watcher.subscribe_to(&["lockstep/main/people"]).await;
+    stuck.send(json!({"type": "here", "name": "Stuck"})).await;
+    assert_eq!(watcher.next("msg").await["payload"]["people"][0]["name"], "Stuck");
     let last = overfill(&rig, 100).await;
-    let ended = async {
-        while let Some(Ok(_)) = futures_util::StreamExt::next(&mut stuck.socket).await {
-            // Slower than the hub waits, but only until what was under way is read.
-            tokio::time::sleep(Duration::from_millis(1)).await;
+    // Nobody is here any more once it is cut off, although it did not read to see that.
+    loop {
+        let people = watcher.next("msg").await;
+        if people["payload"]["people"] == json!([]) {
+            break;
         }
-    };
-    // It is cut off while it does not read: wait for that before reading what is left.
-    tokio::time::sleep(Duration::from_millis(400)).await;
-    tokio::time::timeout(crate::support::LIMIT, ended).await.expect("cut off");
+    }
+    drop(stuck);
     let mut again = Browser::connect(rig.address).await;
     let resume = json!({"type": "sub", "filters": ["big/#"], "id": 1, "boot": "b007", "seq": page["seq"]});
     let (topics, page) = again.subscribe(resume).await;

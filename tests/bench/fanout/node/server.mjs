@@ -3,6 +3,6 @@ import { createServer } from "node:http";
 import { Server } from "socket.io";
 
 const http = createServer();
-const io = new Server(http, { transports: ["websocket"], perMessageDeflate: false });
+const io = new Server(http, { transports: ["websocket"], perMessageDeflate: false, pingInterval: 300_000 });
 io.on("connection", (socket) => socket.on("publish", (message) => socket.broadcast.emit("message", message)));
 http.listen({ port: Number(process.argv[2]), host: "127.0.0.1", backlog: 1024 });
