@@ -4,5 +4,6 @@
 
 mod flood;
 mod http;
+mod socketio;
 mod story;
 mod support;
