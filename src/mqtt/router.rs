@@ -9,7 +9,10 @@
 
 use std::{
     collections::HashMap,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     task::{Context, Poll, Waker},
 };
 
@@ -42,6 +45,8 @@ const FORWARDS_MAX: u64 = 500;
 pub(super) struct RouterHandle {
     orders: mpsc::Sender<Order>,
     generation: u64,
+    /// Set when another router has taken over.
+    retired: Arc<AtomicBool>,
 }
 
 #[derive(Debug)]
@@ -74,8 +79,9 @@ pub(super) fn start(generation: u64, limits: &Limits) -> Result<(RouterHandle, F
     let (tx, rx) = build("writer").map_err(|_| Gone)?;
     let (own, _) = build("linker").map_err(|_| Gone)?;
     let (orders, inbox) = mpsc::channel(ORDERS_MAX);
-    let handle = RouterHandle { orders, generation };
-    let linker = Linker { build, own, links: HashMap::new(), next: 1, orders: handle.orders.downgrade(), generation };
+    let retired = Arc::new(AtomicBool::new(false));
+    let handle = RouterHandle { orders, generation, retired: Arc::clone(&retired) };
+    let linker = Linker { build, own, links: HashMap::new(), next: 1, orders: handle.orders.downgrade(), generation, retired };
     std::thread::Builder::new().name("mqtt-linker".to_owned()).spawn(move || linker.run(inbox)).map_err(|_| Gone)?;
     Ok((handle, Feed { tx, rx }))
 }
@@ -88,6 +94,7 @@ struct Linker {
     next: u64,
     orders: mpsc::WeakSender<Order>,
     generation: u64,
+    retired: Arc<AtomicBool>,
 }
 
 impl Linker {
@@ -97,8 +104,10 @@ impl Linker {
                 return;
             }
         }
-        // A router has no other way to end: it holds an end of its own inbox.
-        let _ = self.poison();
+        if self.retired.load(Ordering::Acquire) {
+            // A router has no other way to end: it holds an end of its own inbox. One that is dead already needs none.
+            let _ = self.poison();
+        }
     }
 
     fn carry_out(&mut self, order: Order) -> Result<(), Gone> {
@@ -125,7 +134,11 @@ impl Linker {
     }
 
     fn open(&mut self, reply: oneshot::Sender<Link>) -> Result<(), Gone> {
-        let handle = RouterHandle { orders: self.orders.upgrade().ok_or(Gone)?, generation: self.generation };
+        let handle = RouterHandle {
+            orders: self.orders.upgrade().ok_or(Gone)?,
+            generation: self.generation,
+            retired: Arc::clone(&self.retired),
+        };
         let number = self.next;
         self.next += 1;
         let (tx, rx) = (self.build)(&format!("c{number}")).map_err(|_| Gone)?;
@@ -180,6 +193,11 @@ impl RouterHandle {
     /// Which router: grows by one with each replacement.
     pub(super) const fn generation(&self) -> u64 {
         self.generation
+    }
+
+    /// Another router has taken over: this one may end when nobody is linked to it any more.
+    pub(super) fn retire(&self) {
+        self.retired.store(true, Ordering::Release);
     }
 
     /// A new link.

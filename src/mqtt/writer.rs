@@ -293,7 +293,7 @@ impl Writer {
             }
         };
         self.feed = feed;
-        self.current.send_replace(Arc::new(handle));
+        self.current.send_replace(Arc::new(handle)).retire();
         let again: Vec<Outstanding> = outstanding.drain(..).collect();
         for handed in again {
             // Where this fails too, the next round trip does, and everything begins anew.

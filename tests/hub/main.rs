@@ -4,5 +4,6 @@
 
 mod flood;
 mod http;
+mod mqtt;
 mod story;
 mod support;
