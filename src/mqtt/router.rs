@@ -81,7 +81,8 @@ pub(super) fn start(generation: u64, limits: &Limits) -> Result<(RouterHandle, F
     let (orders, inbox) = mpsc::channel(ORDERS_MAX);
     let retired = Arc::new(AtomicBool::new(false));
     let handle = RouterHandle { orders, generation, retired: Arc::clone(&retired) };
-    let linker = Linker { build, own, links: HashMap::new(), next: 1, orders: handle.orders.downgrade(), generation, retired };
+    let linker =
+        Linker { build, own, links: HashMap::new(), next: 1, orders: handle.orders.downgrade(), generation, retired };
     std::thread::Builder::new().name("mqtt-linker".to_owned()).spawn(move || linker.run(inbox)).map_err(|_| Gone)?;
     Ok((handle, Feed { tx, rx }))
 }

@@ -433,15 +433,7 @@ fn message(packet: &Packet, v5: bool) -> Message {
     let qos = packet.flags >> 1 & 3;
     let id = if qos > 0 { body.get_u16() } else { 0 };
     let props = if v5 { read_props(&mut body) } else { Vec::new() };
-    Message {
-        topic,
-        payload: body.to_vec(),
-        qos,
-        retain: packet.flags & 1 == 1,
-        dup: packet.flags & 8 == 8,
-        id,
-        props,
-    }
+    Message { topic, payload: body.to_vec(), qos, retain: packet.flags & 1 == 1, dup: packet.flags & 8 == 8, id, props }
 }
 
 /// The reason of an acknowledgement.

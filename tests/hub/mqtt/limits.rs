@@ -116,7 +116,7 @@ async fn a_client_that_floods_itself_does_not_wait_for_itself() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reader_that_stops_for_good_holds_up_nobody() {
-    let rig = Rig::with(|settings| settings.limits.queue_bytes_max = 1 << 20).await;
+    let rig = Rig::with(|settings| settings.limits.queue_bytes_max = 8 << 20).await;
     let mut stuck = rig.v5("stuck").await;
     stuck.subscribe("s", 0).await;
     let mut reader = rig.v5("reader").await;

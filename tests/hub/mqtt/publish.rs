@@ -270,7 +270,14 @@ async fn a_command_answers_where_the_sender_asks_for_it() {
     props.extend(text_prop(0x09, "q1"));
     for (payload, ok) in [(&b"42"[..], true), (b"4200", false)] {
         client
-            .put(Publish { topic: "lockstep/main/slider1/set", payload, qos: 1, id: 3, props: &props, ..Publish::default() })
+            .put(Publish {
+                topic: "lockstep/main/slider1/set",
+                payload,
+                qos: 1,
+                id: 3,
+                props: &props,
+                ..Publish::default()
+            })
             .await;
         let (mut acknowledged, mut answer) = (false, None);
         while !acknowledged || answer.is_none() {

@@ -42,14 +42,9 @@ impl Rig {
         std::fs::write(&users_file, users).unwrap();
         std::fs::write(&acl_file, acl).unwrap();
         let root = "lockstep".parse().unwrap();
-        let policy = Policy::load(policy::Settings {
-            root,
-            loopback_only: open,
-            anonymous: None,
-            users_file,
-            acl_file,
-        })
-        .unwrap();
+        let policy =
+            Policy::load(policy::Settings { root, loopback_only: open, anonymous: None, users_file, acl_file })
+                .unwrap();
         let spec = Config::load(None, &Overrides::default()).unwrap().hub_spec("boot".to_owned());
         let clock = Clock::system();
         let (mut engine, handle) = Engine::new(Hub::new(spec), clock.clone(), EngineLimits::default());

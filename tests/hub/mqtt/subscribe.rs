@@ -80,7 +80,11 @@ async fn a_snapshot_and_live_values_fit_together_without_a_gap() {
             let message = subscriber.message().await;
             let value: u64 = message.text().parse().unwrap();
             let before = newest.insert(message.topic.clone(), value);
-            assert!(before.is_none_or(|before| before < value), "{i}: {} went from {before:?} to {value}", message.topic);
+            assert!(
+                before.is_none_or(|before| before < value),
+                "{i}: {} went from {before:?} to {value}",
+                message.topic
+            );
             let complete = newest.len() == 50.min(last as usize) && newest.values().max() == Some(&last);
             if complete {
                 break;
