@@ -17,6 +17,8 @@ pub mod engine;
 #[cfg(feature = "hub")]
 pub mod http;
 #[cfg(feature = "hub")]
+pub mod link;
+#[cfg(feature = "hub")]
 pub mod listen;
 #[cfg(feature = "hub")]
 pub mod mqtt;
@@ -24,3 +26,5 @@ pub mod mqtt;
 pub mod policy;
 #[cfg(feature = "hub")]
 pub mod store;
+#[cfg(feature = "hub")]
+pub mod tls;

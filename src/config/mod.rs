@@ -9,18 +9,22 @@ use std::{
     env,
     net::SocketAddr,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 pub use layers::{Fault, Overrides};
 pub use raw::{Anonymous, LogFormat};
-use raw::{Raw, RawRoom, RawThing};
+use raw::{Raw, RawDiscovery, RawLink, RawRoom, RawThing};
 
 use crate::{
+    discovery,
     domain::{
         hub::{HubSpec, RoomSpec, THINGS_MAX, ThingSpec, is_room_id},
         id::Id,
+        topic::Topic,
     },
     engine::EngineLimits,
+    link,
 };
 
 /// The annotated default: `config/hub.toml`.
@@ -41,8 +45,20 @@ pub struct Config {
     pub allowed_origins: Vec<String>,
     /// The path before everything: empty, or with a slash in front and none behind.
     pub base_path: String,
+    /// Where HTTP listens with TLS.
+    pub http_listen_tls: Vec<SocketAddr>,
     /// Where MQTT listens.
     pub mqtt_listen: Vec<SocketAddr>,
+    /// Where MQTT listens with TLS.
+    pub mqtt_listen_tls: Vec<SocketAddr>,
+    /// The longest keep-alive of MQTT 5 clients; none leaves it to them.
+    pub mqtt_server_keep_alive: Option<Duration>,
+    /// The hub's certificate chain.
+    pub tls_certificate_file: PathBuf,
+    /// The certificate's key.
+    pub tls_key_file: PathBuf,
+    /// Who signs the certificates that clients must show; none asks for none.
+    pub tls_client_ca_file: Option<PathBuf>,
     /// What somebody without a user may do; none where nobody decided.
     pub anonymous: Option<Anonymous>,
     /// The users.
@@ -59,10 +75,12 @@ pub struct Config {
     pub rooms_max: usize,
     /// Whether the tutorials' clients are served without a change.
     pub socketio_tutorials: bool,
-    /// Whether home automation is told.
-    pub discovery_enabled: bool,
-    /// The first level of home automation's discovery topics.
-    pub discovery_prefix: String,
+    /// What home automation is told.
+    pub discovery: discovery::Settings,
+    /// Whether the local network is told by mDNS.
+    pub mdns: bool,
+    /// The link to another broker, where there is one.
+    pub link: Option<link::Settings>,
     /// How much is logged.
     pub log_level: String,
     /// How it is written.
@@ -99,7 +117,9 @@ impl Config {
         if http_listen.is_empty() && raw.http.listen.0.is_empty() {
             fault("http.listen", "at least one address is needed".to_owned());
         }
+        let http_listen_tls = addresses("http.listen_tls", &raw.http.listen_tls.0, fault);
         let mqtt_listen = addresses("mqtt.listen", &raw.mqtt.listen.0, fault);
+        let mqtt_listen_tls = addresses("mqtt.listen_tls", &raw.mqtt.listen_tls.0, fault);
         let base_path = raw.http.base_path.trim_end_matches('/').to_owned();
         if !(base_path.is_empty() || (base_path.starts_with('/') && !base_path.contains(['?', '#', ' ']))) {
             fault("http.base_path", "a path begins with `/`, as in \"/hub\"".to_owned());
@@ -128,9 +148,8 @@ impl Config {
         if !(1..=36_500).contains(&raw.storage.history_days) {
             fault("storage.history_days", "1 to 36500 is allowed".to_owned());
         }
-        if raw.discovery.prefix.is_empty() || raw.discovery.prefix.contains(['+', '#', '\0']) {
-            fault("discovery.prefix", "it is a topic without wildcards, such as \"homeassistant\"".to_owned());
-        }
+        let discovery = discovery(&raw.discovery, fault);
+        let link = if raw.link.far.is_empty() { None } else { link(&raw.link, &discovery, fault) };
         let things = things("things", &raw.things, fault);
         let rooms = rooms(&raw.rooms, &things, fault);
         let data_dir =
@@ -144,7 +163,15 @@ impl Config {
             allowed_hosts: raw.http.allowed_hosts,
             allowed_origins: raw.http.allowed_origins,
             base_path,
+            http_listen_tls,
             mqtt_listen,
+            mqtt_listen_tls,
+            mqtt_server_keep_alive: Some(raw.mqtt.server_keep_alive_seconds)
+                .filter(|seconds| *seconds > 0)
+                .map(|seconds| Duration::from_secs(seconds.into())),
+            tls_certificate_file: or_in_data_dir(raw.tls.certificate_file, "tls/hub.pem"),
+            tls_key_file: or_in_data_dir(raw.tls.key_file, "tls/hub.key"),
+            tls_client_ca_file: Some(raw.tls.client_ca_file).filter(|path| !path.as_os_str().is_empty()),
             anonymous: raw.security.anonymous.into(),
             users_file: or_in_data_dir(raw.security.users_file, "users"),
             acl_file: or_in_data_dir(raw.security.acl_file, "acl"),
@@ -152,8 +179,9 @@ impl Config {
             limits,
             rooms_max: raw.limits.rooms_max,
             socketio_tutorials: raw.socketio.tutorials,
-            discovery_enabled: raw.discovery.enabled,
-            discovery_prefix: raw.discovery.prefix,
+            discovery,
+            mdns: raw.discovery.mdns,
+            link,
             log_level: raw.log.level,
             log_format: raw.log.format,
             things,
@@ -179,7 +207,12 @@ impl Config {
     /// Whether only programs on this machine can reach the hub.
     #[must_use]
     pub fn is_loopback_only(&self) -> bool {
-        self.http_listen.iter().chain(&self.mqtt_listen).all(|address| address.ip().is_loopback())
+        self.listening().all(|address| address.ip().is_loopback())
+    }
+
+    /// Every address that the hub listens on.
+    pub fn listening(&self) -> impl Iterator<Item = &SocketAddr> {
+        self.http_listen.iter().chain(&self.http_listen_tls).chain(&self.mqtt_listen).chain(&self.mqtt_listen_tls)
     }
 }
 
@@ -193,6 +226,39 @@ fn addresses(key: &str, texts: &[String], fault: &mut dyn FnMut(&str, String)) -
         }
     }
     addresses
+}
+
+fn discovery(raw: &RawDiscovery, fault: &mut dyn FnMut(&str, String)) -> discovery::Settings {
+    let prefix = Topic::parse(&raw.prefix).unwrap_or_else(|e| {
+        fault("discovery.prefix", format!("{e}; \"homeassistant\" is the usual one"));
+        // Only until the fault is reported.
+        discovery::Settings::default().prefix
+    });
+    if !(raw.page_url.is_empty() || raw.page_url.starts_with("http://") || raw.page_url.starts_with("https://")) {
+        fault("discovery.page_url", "an http:// or https:// address is allowed".to_owned());
+    }
+    let page_url = Some(raw.page_url.clone()).filter(|url| !url.is_empty());
+    discovery::Settings { enabled: raw.enabled, prefix, page_url }
+}
+
+fn link(raw: &RawLink, discovery: &discovery::Settings, fault: &mut dyn FnMut(&str, String)) -> Option<link::Settings> {
+    let far = raw.far.parse().map_err(|e: link::address::InvalidAddress| fault("link.far", e.to_string())).ok()?;
+    let protocol = link::command::protocol(&raw.protocol).unwrap_or_else(|e| {
+        fault("link.protocol", e);
+        link::Protocol::default()
+    });
+    let far_root = Some(raw.far_root.trim_matches('/'))
+        .filter(|root| !root.is_empty())
+        .and_then(|root| Topic::parse(root).map_err(|e| fault("link.far_root", e.to_string())).ok());
+    let file = |path: &PathBuf| Some(path.clone()).filter(|path| !path.as_os_str().is_empty());
+    let login = Some(raw.user.clone())
+        .filter(|user| !user.is_empty())
+        .map(|user| link::Login { user, password_file: file(&raw.password_file) });
+    if login.is_none() && !raw.password_file.as_os_str().is_empty() {
+        fault("link.password_file", "a password needs a user: set `link.user` too".to_owned());
+    }
+    let prefix = discovery.prefix.clone();
+    Some(link::Settings { login, ca_file: file(&raw.ca_file), protocol, far_root, prefix, ..link::Settings::new(far) })
 }
 
 fn things(key: &str, raw: &[RawThing], fault: &mut dyn FnMut(&str, String)) -> Vec<ThingSpec> {

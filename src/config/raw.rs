@@ -12,11 +12,13 @@ pub(super) struct Raw {
     pub(super) hub: RawHub,
     pub(super) http: RawHttp,
     pub(super) mqtt: RawMqtt,
+    pub(super) tls: RawTls,
     pub(super) security: RawSecurity,
     pub(super) storage: RawStorage,
     pub(super) limits: RawLimits,
     pub(super) socketio: RawSocketIo,
     pub(super) discovery: RawDiscovery,
+    pub(super) link: RawLink,
     pub(super) log: RawLog,
     pub(super) things: Vec<RawThing>,
     pub(super) rooms: Vec<RawRoom>,
@@ -33,6 +35,7 @@ pub(super) struct RawHub {
 #[serde(deny_unknown_fields)]
 pub(super) struct RawHttp {
     pub(super) listen: OneOrMany,
+    pub(super) listen_tls: OneOrMany,
     pub(super) allowed_hosts: Vec<String>,
     pub(super) allowed_origins: Vec<String>,
     pub(super) base_path: String,
@@ -42,6 +45,16 @@ pub(super) struct RawHttp {
 #[serde(deny_unknown_fields)]
 pub(super) struct RawMqtt {
     pub(super) listen: OneOrMany,
+    pub(super) listen_tls: OneOrMany,
+    pub(super) server_keep_alive_seconds: u16,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawTls {
+    pub(super) certificate_file: PathBuf,
+    pub(super) key_file: PathBuf,
+    pub(super) client_ca_file: PathBuf,
 }
 
 #[derive(Debug, Deserialize)]
@@ -80,6 +93,19 @@ pub(super) struct RawSocketIo {
 pub(super) struct RawDiscovery {
     pub(super) enabled: bool,
     pub(super) prefix: String,
+    pub(super) page_url: String,
+    pub(super) mdns: bool,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawLink {
+    pub(super) far: String,
+    pub(super) user: String,
+    pub(super) password_file: PathBuf,
+    pub(super) ca_file: PathBuf,
+    pub(super) protocol: String,
+    pub(super) far_root: String,
 }
 
 #[derive(Debug, Deserialize)]
@@ -163,6 +189,7 @@ enum OneOrManyForm {
 impl From<OneOrManyForm> for OneOrMany {
     fn from(form: OneOrManyForm) -> Self {
         match form {
+            OneOrManyForm::One(text) if text.trim().is_empty() => Self(Vec::new()),
             OneOrManyForm::One(text) => Self(text.split(',').map(|part| part.trim().to_owned()).collect()),
             OneOrManyForm::Many(list) => Self(list),
         }
