@@ -19,7 +19,7 @@ use std::{
 use bytes::{BufMut, Bytes, BytesMut};
 use rumqttd::{
     Notification, Router, RouterConfig,
-    local::{LinkBuilder, LinkError, LinkRx, LinkTx},
+    local::{LinkBuilder, LinkRx, LinkTx},
     protocol::{
         Disconnect, DisconnectReasonCode, Filter as RawFilter, Packet, PingReq, Publish, QoS, RetainForwardRule,
         Subscribe, SubscribeProperties, Unsubscribe,
@@ -58,7 +58,7 @@ enum Order {
     Poison,
 }
 
-type Build = dyn Fn(&str) -> Result<(LinkTx, LinkRx), LinkError> + Send;
+type Build = dyn Fn(&str) -> Result<(LinkTx, LinkRx), Gone> + Send;
 
 /// Starts a router, its linker, and the link that the writer publishes through.
 ///
@@ -73,11 +73,11 @@ pub(super) fn start(generation: u64, limits: &Limits) -> Result<(RouterHandle, F
     };
     let events = Router::new(usize::try_from(generation).unwrap_or(0), config).spawn();
     let build: Box<Build> = Box::new(move |id| {
-        let (tx, rx, _) = LinkBuilder::new(id, events.clone()).clean_session(true).dynamic_filters(true).build()?;
+        let (tx, rx, _) = LinkBuilder::new(id, events.clone()).clean_session(true).dynamic_filters(true).build().map_err(|_| Gone)?;
         Ok((tx, rx))
     });
-    let (tx, rx) = build("writer").map_err(|_| Gone)?;
-    let (own, _) = build("linker").map_err(|_| Gone)?;
+    let (tx, rx) = build("writer")?;
+    let (own, _) = build("linker")?;
     let (orders, inbox) = mpsc::channel(ORDERS_MAX);
     let retired = Arc::new(AtomicBool::new(false));
     let handle = RouterHandle { orders, generation, retired: Arc::clone(&retired) };
@@ -142,7 +142,7 @@ impl Linker {
         };
         let number = self.next;
         self.next += 1;
-        let (tx, rx) = (self.build)(&format!("c{number}")).map_err(|_| Gone)?;
+        let (tx, rx) = (self.build)(&format!("c{number}"))?;
         self.links.insert(number, tx);
         let link = Link { number, rx, handle, resting: false };
         // Whoever asked may have gone; the link closes itself then.
