@@ -73,7 +73,8 @@ pub(super) fn start(generation: u64, limits: &Limits) -> Result<(RouterHandle, F
     };
     let events = Router::new(usize::try_from(generation).unwrap_or(0), config).spawn();
     let build: Box<Build> = Box::new(move |id| {
-        let (tx, rx, _) = LinkBuilder::new(id, events.clone()).clean_session(true).dynamic_filters(true).build().map_err(|_| Gone)?;
+        let (tx, rx, _) =
+            LinkBuilder::new(id, events.clone()).clean_session(true).dynamic_filters(true).build().map_err(|_| Gone)?;
         Ok((tx, rx))
     });
     let (tx, rx) = build("writer")?;

@@ -190,7 +190,15 @@ impl Writer {
             let mut messages = Vec::new();
             let mut batches = Vec::new();
             match input {
-                Input::End => return,
+                Input::End => {
+                    while !outstanding.is_empty()
+                        && let Ok(Ok(())) =
+                            tokio::time::timeout(self.limits.router_timeout, self.feed.confirmed()).await
+                    {
+                        outstanding.pop_front();
+                    }
+                    return;
+                }
                 Input::Confirmed(Ok(())) => {
                     outstanding.pop_front();
                     continue;

@@ -41,6 +41,9 @@ const RELEASE_BELOW: usize = 64;
 /// How long the link of a session that is behind stays empty before it is taken for drained: the router may be about to go on.
 pub(super) const EMPTY_FOR: Duration = Duration::from_millis(20);
 
+/// How long nothing may come before a session that stops takes it for everything.
+const QUIET_AT_STOP: Duration = Duration::from_millis(20);
+
 /// How often a reader that holds publishers is looked after.
 pub(super) const HOLD_LOOK: Duration = Duration::from_millis(50);
 
@@ -75,6 +78,17 @@ impl Session {
                 }
             };
         }
+    }
+
+    /// Takes what still comes before the hub stops, `offline` above all.
+    pub(super) async fn take_last_words(&mut self) {
+        while self.online.is_some()
+            && let Some(link) = &mut self.link
+            && let Ok(Ok(delivered)) = tokio::time::timeout(QUIET_AT_STOP, link.next()).await
+        {
+            self.take_delivered(delivered);
+        }
+        self.fill();
     }
 
     pub(super) fn take_delivered(&mut self, delivered: Delivered) {

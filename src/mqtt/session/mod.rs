@@ -310,6 +310,7 @@ impl Session {
             Input::Reload => self.revise().await,
             Input::Timer => self.take_timer().await,
             Input::Stop => {
+                self.take_last_words().await;
                 self.detach(Reason::SHUTTING_DOWN, "The hub is stopping.");
                 self.will = None;
                 self.ended = true;
