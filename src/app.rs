@@ -5,6 +5,7 @@
 use std::{
     io::{self, Write},
     net::{SocketAddr, TcpListener},
+    sync::Arc,
     time::Duration,
 };
 
@@ -21,6 +22,7 @@ use crate::{
     http, link, listen, mqtt,
     policy::{self, Policy},
     store::{Journal, JournalHandle},
+    tls,
 };
 
 /// The name of the journal in the data folder.
@@ -87,6 +89,13 @@ async fn serve_async(config: Config, ready_json: bool) -> anyhow::Result<()> {
     // Everything that may be refused comes before anything runs.
     let http_sockets = bind_all("the dashboard", &config.http_listen, "--http")?;
     let mqtt_sockets = bind_all("MQTT", &config.mqtt_listen, "--mqtt")?;
+    let mqtt_tls_sockets = bind_all("MQTT with TLS", &config.mqtt_listen_tls, "--set mqtt.listen_tls")?;
+    let tls = if mqtt_tls_sockets.is_empty() {
+        None
+    } else {
+        let client_ca = config.tls_client_ca_file.as_deref();
+        Some(tls::Acceptor::load(&config.tls_certificate_file, &config.tls_key_file, client_ca)?)
+    };
     let path = config.data_dir.join(JOURNAL_FILE);
     let (journal, restored) = tokio::task::spawn_blocking(move || Journal::open(&path)).await??;
 
@@ -102,26 +111,35 @@ async fn serve_async(config: Config, ready_json: bool) -> anyhow::Result<()> {
     engine.start(restored.values, restored.revision);
 
     let policy = Policy::load(policy_settings(&config))?;
-    let http = http::start_with_socketio(
-        to_tokio(http_sockets)?.into_iter().map(|socket| http::Listener { socket, tls: None }).collect(),
-        handle.clone(),
-        vec![http_outlet],
-        Some((socketio_settings(&config), socketio_outlet)),
-        http_settings(&config, &boot, policy.clone()),
-        clock.clone(),
-    )?;
     let mqtt_addresses: Vec<SocketAddr> = mqtt_sockets.iter().map(|s| s.local_addr().unwrap()).collect();
     let door = mqtt::start(mqtt::Foundation {
         engine: handle.clone(),
         outlet: door_outlet,
         clock: clock.clone(),
-        policy,
-        settings: mqtt::Settings { root: config.root.to_string(), ..mqtt::Settings::default() },
+        policy: policy.clone(),
+        settings: mqtt::Settings {
+            root: config.root.to_string(),
+            server_keep_alive: config.mqtt_server_keep_alive,
+            ..mqtt::Settings::default()
+        },
     })
     .await?;
     for socket in to_tokio(mqtt_sockets)? {
         door.listen(socket, None)?;
     }
+    if let Some(tls) = &tls {
+        for socket in to_tokio(mqtt_tls_sockets)? {
+            door.listen(socket, Some(tls.clone()))?;
+        }
+    }
+    let http = http::start_with_socketio(
+        to_tokio(http_sockets)?.into_iter().map(|socket| http::Listener { socket, tls: None }).collect(),
+        handle.clone(),
+        vec![http_outlet],
+        Some((socketio_settings(&config), socketio_outlet)),
+        http_settings(&config, &boot, policy, door.acceptor()),
+        clock.clone(),
+    )?;
     let discovery = discovery::start(handle.clone(), discovery_outlet, &config.root, &config.discovery);
     let link = match link_side {
         Some((settings, side)) => {
@@ -198,7 +216,7 @@ fn policy_settings(config: &Config) -> policy::Settings {
     }
 }
 
-fn http_settings(config: &Config, boot: &str, policy: Policy) -> http::Settings {
+fn http_settings(config: &Config, boot: &str, policy: Policy, door: mqtt::Acceptor) -> http::Settings {
     http::Settings {
         name: config.name.clone(),
         root: config.root.to_string(),
@@ -206,6 +224,11 @@ fn http_settings(config: &Config, boot: &str, policy: Policy) -> http::Settings 
         base_path: config.base_path.clone(),
         allowed_hosts: config.allowed_hosts.clone(),
         allowed_origins: config.allowed_origins.clone(),
+        mqtt_ws: Some(Arc::new(move |connection: http::MqttConnection| {
+            let peer = mqtt::Peer { address: connection.peer.ip().to_canonical(), certificate: None };
+            door.accept(connection.stream, peer);
+            Box::pin(std::future::ready(()))
+        })),
         ..http::Settings::new(policy)
     }
 }

@@ -5,5 +5,6 @@
 mod flood;
 mod http;
 mod socketio;
+mod mqtt;
 mod story;
 mod support;
