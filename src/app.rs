@@ -15,6 +15,7 @@ use tracing::{info, warn};
 use crate::{
     clock::Clock,
     config::{Anonymous, Config},
+    control,
     domain::hub::Hub,
     engine::{self, Engine, StoreHealth},
     http, listen, mqtt,
@@ -28,13 +29,22 @@ pub const JOURNAL_FILE: &str = "lockstep.redb";
 /// How long a stop may take in all before what is left is cut off.
 const STOP_TIME: Duration = Duration::from_millis(4500);
 
+/// What serving ended with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// The process was told to stop.
+    Stopped,
+    /// The hub is to start anew, with its configuration read again.
+    Restart,
+}
+
 /// Serves until the process is told to stop.
 ///
 /// `ready_json` asks for exactly one line on standard output once everything listens.
 ///
 /// # Errors
 /// Why the hub cannot start, as a chain of sentences for people.
-pub fn serve(config: Config, ready_json: bool) -> anyhow::Result<()> {
+pub fn serve(config: Config, ready_json: bool) -> anyhow::Result<Ended> {
     refuse_open_hub(&config)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start threads")?;
     let served = runtime.block_on(serve_async(config, ready_json));
@@ -56,7 +66,7 @@ fn refuse_open_hub(config: &Config) -> anyhow::Result<()> {
     )
 }
 
-async fn serve_async(config: Config, ready_json: bool) -> anyhow::Result<()> {
+async fn serve_async(config: Config, ready_json: bool) -> anyhow::Result<Ended> {
     let clock = Clock::system();
     let boot = new_boot_id();
 
@@ -82,12 +92,13 @@ async fn serve_async(config: Config, ready_json: bool) -> anyhow::Result<()> {
         http_settings(&config, &boot),
         clock.clone(),
     )?;
+    let policy = Policy::load(policy_settings(&config))?;
     let mqtt_addresses: Vec<SocketAddr> = mqtt_sockets.iter().map(|s| s.local_addr().unwrap()).collect();
     let door = mqtt::start(mqtt::Foundation {
         engine: handle.clone(),
         outlet: door_outlet,
         clock: clock.clone(),
-        policy: Policy::load(policy_settings(&config))?,
+        policy: policy.clone(),
         settings: mqtt::Settings { root: config.root.to_string(), ..mqtt::Settings::default() },
     })
     .await?;
@@ -97,10 +108,27 @@ async fn serve_async(config: Config, ready_json: bool) -> anyhow::Result<()> {
 
     let stop = tokio_util::sync::CancellationToken::new();
     let running = tokio::spawn(engine.run(stop.clone().cancelled_owned()));
+    let (asked, mut restarts) = tokio::sync::mpsc::channel(1);
+    let control = control::start(control::Controlled {
+        folder: config.data_dir.clone(),
+        status: control::Status {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            boot: boot.clone(),
+            pid: std::process::id(),
+            http: http.addresses().to_vec(),
+            mqtt: mqtt_addresses.clone(),
+        },
+        policy: policy.clone(),
+        journal: journal.clone(),
+        restart: asked,
+    });
     tell_ready(&config, http.addresses(), &mqtt_addresses, ready_json)?;
+    control::notify_service("READY=1");
 
-    wait_for_signal().await?;
+    let ended = wait_for_end(&policy, &mut restarts).await?;
+    control::notify_service("STOPPING=1");
     info!("stopping");
+    drop(control);
     let orderly = async {
         // The engine says `offline` first, so that everybody still connected hears it.
         stop.cancel();
@@ -114,7 +142,7 @@ async fn serve_async(config: Config, ready_json: bool) -> anyhow::Result<()> {
     if tokio::time::timeout(STOP_TIME, orderly).await.is_err() {
         warn!("not everything ended in time; what was acknowledged is on disk all the same");
     }
-    Ok(())
+    Ok(ended)
 }
 
 fn start_journal(
@@ -199,15 +227,23 @@ fn tell_ready(config: &Config, http: &[SocketAddr], mqtt: &[SocketAddr], ready_j
     Ok(())
 }
 
-async fn wait_for_signal() -> anyhow::Result<()> {
+/// Waits for the signal or the order to end; SIGHUP reads users and rules again.
+async fn wait_for_end(policy: &Policy, restarts: &mut tokio::sync::mpsc::Receiver<()>) -> anyhow::Result<Ended> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+    let mut hang_up = signal(SignalKind::hangup())?;
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => return Ok(Ended::Stopped),
+            _ = interrupt.recv() => return Ok(Ended::Stopped),
+            Some(()) = restarts.recv() => return Ok(Ended::Restart),
+            _ = hang_up.recv() => match policy.reload() {
+                Ok(()) => info!("users and access rules were read again"),
+                Err(e) => warn!(error = %e, "users and access rules stay as they were"),
+            },
+        }
     }
-    Ok(())
 }
 
 fn bind_all(what: &str, addresses: &[SocketAddr], option: &str) -> anyhow::Result<Vec<TcpListener>> {
