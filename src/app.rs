@@ -16,9 +16,10 @@ use crate::{
     clock::Clock,
     config::{Anonymous, Config},
     control,
+    discovery::{self, mdns},
     domain::hub::Hub,
     engine::{self, Engine, StoreHealth},
-    http, listen, mqtt,
+    http, link, listen, mqtt,
     policy::{self, Policy},
     store::{Journal, JournalHandle},
 };
@@ -53,6 +54,29 @@ pub fn serve(config: Config, ready_json: bool) -> anyhow::Result<Ended> {
     served
 }
 
+/// Runs a command that goes on until the process is told to stop.
+///
+/// # Errors
+/// What the command says, or that there are no threads.
+pub fn until_told<F: Future<Output = anyhow::Result<()>>>(
+    command: impl FnOnce(tokio_util::sync::WaitForCancellationFutureOwned) -> F,
+) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start threads")?;
+    let stop = tokio_util::sync::CancellationToken::new();
+    let running = command(stop.clone().cancelled_owned());
+    let done = runtime.block_on(async {
+        tokio::pin!(running);
+        tokio::select! {
+            done = &mut running => return done,
+            told = wait_for_signal() => told?,
+        }
+        stop.cancel();
+        running.await
+    });
+    runtime.shutdown_timeout(Duration::from_millis(200));
+    done
+}
+
 /// Refuses to let other machines in while nobody decided who may do what.
 fn refuse_open_hub(config: &Config) -> anyhow::Result<()> {
     if config.is_loopback_only() || config.anonymous.is_some() || config.users_file.exists() {
@@ -81,18 +105,21 @@ async fn serve_async(config: Config, ready_json: bool) -> anyhow::Result<Ended> 
     let http_outlet = engine.outlet();
     let socketio_outlet = engine.outlet();
     let door_outlet = engine.outlet();
+    let discovery_outlet = engine.outlet();
+    let link_side = |engine: &mut Engine| link::HubSide::Inside { engine: handle.clone(), outlet: engine.outlet() };
+    let link_side = config.link.as_ref().map(|settings| (settings, link_side(&mut engine)));
     let journal = start_journal(journal, &mut engine, &config, &clock)?;
     engine.start(restored.values, restored.revision);
 
+    let policy = Policy::load(policy_settings(&config))?;
     let http = http::start_with_socketio(
         to_tokio(http_sockets)?.into_iter().map(|socket| http::Listener { socket, tls: None }).collect(),
         handle.clone(),
         vec![http_outlet],
         Some((socketio_settings(&config), socketio_outlet)),
-        http_settings(&config, &boot),
+        http_settings(&config, &boot, policy.clone()),
         clock.clone(),
     )?;
-    let policy = Policy::load(policy_settings(&config))?;
     let mqtt_addresses: Vec<SocketAddr> = mqtt_sockets.iter().map(|s| s.local_addr().unwrap()).collect();
     let door = mqtt::start(mqtt::Foundation {
         engine: handle.clone(),
@@ -105,6 +132,15 @@ async fn serve_async(config: Config, ready_json: bool) -> anyhow::Result<Ended> 
     for socket in to_tokio(mqtt_sockets)? {
         door.listen(socket, None)?;
     }
+    let discovery = discovery::start(handle.clone(), discovery_outlet, &config.root, &config.discovery);
+    let link = match link_side {
+        Some((settings, side)) => {
+            Some(link::start(side, &config.root, settings, clock.clone()).context("cannot set up the link")?)
+        }
+        None => None,
+    };
+    let advertisement =
+        if config.mdns { mdns::start(&mdns_settings(&config, http.addresses(), &mqtt_addresses)) } else { None };
 
     let stop = tokio_util::sync::CancellationToken::new();
     let running = tokio::spawn(engine.run(stop.clone().cancelled_owned()));
@@ -136,6 +172,13 @@ async fn serve_async(config: Config, ready_json: bool) -> anyhow::Result<Ended> 
             warn!(error = %e, "the engine did not end well");
         }
         door.stop().await;
+        discovery.stop().await;
+        if let Some(link) = link {
+            link.stop().await;
+        }
+        if let Some(advertisement) = advertisement {
+            advertisement.stop().await;
+        }
         http.stop().await;
         journal.stop().await;
     };
@@ -182,7 +225,7 @@ fn policy_settings(config: &Config) -> policy::Settings {
     }
 }
 
-fn http_settings(config: &Config, boot: &str) -> http::Settings {
+fn http_settings(config: &Config, boot: &str, policy: Policy) -> http::Settings {
     http::Settings {
         name: config.name.clone(),
         root: config.root.to_string(),
@@ -190,12 +233,26 @@ fn http_settings(config: &Config, boot: &str) -> http::Settings {
         base_path: config.base_path.clone(),
         allowed_hosts: config.allowed_hosts.clone(),
         allowed_origins: config.allowed_origins.clone(),
-        ..http::Settings::default()
+        ..http::Settings::new(policy)
     }
 }
 
 fn socketio_settings(config: &Config) -> http::socketio::Settings {
     http::socketio::Settings { tutorials: config.socketio_tutorials, ..http::socketio::Settings::default() }
+}
+
+fn mdns_settings(config: &Config, http: &[SocketAddr], mqtt: &[SocketAddr]) -> mdns::Settings {
+    let plain = |addresses: &[SocketAddr]| addresses.iter().map(|address| (*address, false)).collect();
+    let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    mdns::Settings {
+        name: config.name.clone(),
+        host: host.split('.').next().unwrap_or_default().to_owned(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        root: config.root.to_string(),
+        path: format!("{}/", config.base_path),
+        mqtt: plain(mqtt),
+        http: plain(http),
+    }
 }
 
 /// A new id for each start, so that clients notice a restart: 16 hexadecimal digits.
@@ -230,13 +287,12 @@ fn tell_ready(config: &Config, http: &[SocketAddr], mqtt: &[SocketAddr], ready_j
 /// Waits for the signal or the order to end; SIGHUP reads users and rules again.
 async fn wait_for_end(policy: &Policy, restarts: &mut tokio::sync::mpsc::Receiver<()>) -> anyhow::Result<Ended> {
     use tokio::signal::unix::{SignalKind, signal};
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
     let mut hang_up = signal(SignalKind::hangup())?;
+    let end = wait_for_signal();
+    tokio::pin!(end);
     loop {
         tokio::select! {
-            _ = terminate.recv() => return Ok(Ended::Stopped),
-            _ = interrupt.recv() => return Ok(Ended::Stopped),
+            told = &mut end => return told.map(|()| Ended::Stopped),
             Some(()) = restarts.recv() => return Ok(Ended::Restart),
             _ = hang_up.recv() => match policy.reload() {
                 Ok(()) => info!("users and access rules were read again"),
@@ -244,6 +300,17 @@ async fn wait_for_end(policy: &Policy, restarts: &mut tokio::sync::mpsc::Receive
             },
         }
     }
+}
+
+async fn wait_for_signal() -> anyhow::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
 }
 
 fn bind_all(what: &str, addresses: &[SocketAddr], option: &str) -> anyhow::Result<Vec<TcpListener>> {

@@ -14,8 +14,9 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::{
     app,
+    clock::Clock,
     config::{Config, LogFormat, Overrides},
-    control,
+    control, discovery, link,
 };
 
 /// The exit code for what the person who runs the hub can mend: a bad value, a taken port.
@@ -78,6 +79,10 @@ enum Command {
     Reload,
     /// Look for everything that could keep the hub from running well
     Doctor,
+    /// Print the documents by which Home Assistant finds the hub
+    Discovery(discovery::command::Arguments),
+    /// Mirror the hub and another broker, such as Home Assistant's
+    Link(link::command::Arguments),
 }
 
 fn key_value(text: &str) -> Result<(String, String), String> {
@@ -133,6 +138,11 @@ pub fn run() -> ExitCode {
             }
             Err(code) => code,
         },
+        Some(Command::Discovery(arguments)) => match cli.options.load() {
+            Ok(config) => finish(discovery::command::run(&arguments, &config.discovery, &|boot| config.hub_spec(boot))),
+            Err(code) => code,
+        },
+        Some(Command::Link(arguments)) => run_link(&cli.options, arguments),
         Some(Command::PrintConfig) => {
             print!("{}", crate::config::DEFAULT);
             ExitCode::SUCCESS
@@ -161,7 +171,8 @@ fn carry_out(command: Command, config: &Config) -> anyhow::Result<ExitCode> {
         Command::Healthcheck => return Ok(health::check(config)),
         Command::Reload => println!("{}", control::order(&config.data_dir, &control::Order::Reload)?),
         Command::Doctor => return Ok(health::doctor(config)),
-        Command::CheckConfig | Command::PrintConfig => {}
+        // Carried out where their arguments are read.
+        Command::CheckConfig | Command::PrintConfig | Command::Discovery(_) | Command::Link(_) => {}
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -197,8 +208,31 @@ fn serve(options: &Options) -> ExitCode {
     }
 }
 
+fn run_link(options: &Options, arguments: link::command::Arguments) -> ExitCode {
+    let config = match options.load() {
+        Ok(config) => config,
+        Err(code) => return code,
+    };
+    if let Err(e) = start_log(&config) {
+        eprintln!("lockstep: `log.level` is `{}`: {e}", config.log_level);
+        return ExitCode::from(EXIT_REFUSED);
+    }
+    finish(app::until_told(|stop| link::command::run(arguments, Clock::system(), stop)))
+}
+
+fn finish(done: anyhow::Result<()>) -> ExitCode {
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(e) => {
+            eprintln!("lockstep: {e:#}");
+            ExitCode::from(EXIT_REFUSED)
+        }
+    }
+}
+
 fn start_log(config: &Config) -> anyhow::Result<()> {
-    let filter = tracing_subscriber::EnvFilter::try_new(&config.log_level)?;
+    // The router tells every connection at `info`; the door does that better.
+    let filter = tracing_subscriber::EnvFilter::try_new(format!("rumqttd=error,{}", config.log_level))?;
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)

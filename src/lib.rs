@@ -19,6 +19,8 @@ pub mod engine;
 #[cfg(feature = "hub")]
 pub mod http;
 #[cfg(feature = "hub")]
+pub mod link;
+#[cfg(feature = "hub")]
 pub mod listen;
 #[cfg(feature = "hub")]
 pub mod mqtt;

@@ -14,14 +14,17 @@ use std::{
 
 pub use layers::{Fault, Overrides};
 pub use raw::{Anonymous, LogFormat};
-use raw::{Raw, RawRoom, RawThing};
+use raw::{Raw, RawDiscovery, RawLink, RawRoom, RawThing};
 
 use crate::{
+    discovery,
     domain::{
         hub::{HubSpec, RoomSpec, THINGS_MAX, ThingSpec, is_room_id},
         id::Id,
+        topic::Topic,
     },
     engine::EngineLimits,
+    link,
 };
 
 /// The annotated default: `config/hub.toml`.
@@ -76,10 +79,12 @@ pub struct Config {
     pub rooms_max: usize,
     /// Whether the tutorials' clients are served without a change.
     pub socketio_tutorials: bool,
-    /// Whether home automation is told.
-    pub discovery_enabled: bool,
-    /// The first level of home automation's discovery topics.
-    pub discovery_prefix: String,
+    /// What home automation is told.
+    pub discovery: discovery::Settings,
+    /// Whether the local network is told by mDNS.
+    pub mdns: bool,
+    /// The link to another broker, where there is one.
+    pub link: Option<link::Settings>,
     /// How much is logged.
     pub log_level: String,
     /// How it is written.
@@ -152,9 +157,8 @@ impl Config {
         if !(1..=36_500).contains(&raw.storage.history_days) {
             fault("storage.history_days", "1 to 36500 is allowed".to_owned());
         }
-        if raw.discovery.prefix.is_empty() || raw.discovery.prefix.contains(['+', '#', '\0']) {
-            fault("discovery.prefix", "it is a topic without wildcards, such as \"homeassistant\"".to_owned());
-        }
+        let discovery = discovery(&raw.discovery, fault);
+        let link = if raw.link.far.is_empty() { None } else { link(&raw.link, &discovery, fault) };
         let things = things("things", &raw.things, fault);
         let rooms = rooms(&raw.rooms, &things, fault);
         let data_dir = data_dir_of(&raw);
@@ -183,8 +187,9 @@ impl Config {
             limits,
             rooms_max: raw.limits.rooms_max,
             socketio_tutorials: raw.socketio.tutorials,
-            discovery_enabled: raw.discovery.enabled,
-            discovery_prefix: raw.discovery.prefix,
+            discovery,
+            mdns: raw.discovery.mdns,
+            link,
             log_level: raw.log.level,
             log_format: raw.log.format,
             things,
@@ -229,6 +234,39 @@ fn addresses(key: &str, texts: &[String], fault: &mut dyn FnMut(&str, String)) -
         }
     }
     addresses
+}
+
+fn discovery(raw: &RawDiscovery, fault: &mut dyn FnMut(&str, String)) -> discovery::Settings {
+    let prefix = Topic::parse(&raw.prefix).unwrap_or_else(|e| {
+        fault("discovery.prefix", format!("{e}; \"homeassistant\" is the usual one"));
+        // Only until the fault is reported.
+        discovery::Settings::default().prefix
+    });
+    if !(raw.page_url.is_empty() || raw.page_url.starts_with("http://") || raw.page_url.starts_with("https://")) {
+        fault("discovery.page_url", "an http:// or https:// address is allowed".to_owned());
+    }
+    let page_url = Some(raw.page_url.clone()).filter(|url| !url.is_empty());
+    discovery::Settings { enabled: raw.enabled, prefix, page_url }
+}
+
+fn link(raw: &RawLink, discovery: &discovery::Settings, fault: &mut dyn FnMut(&str, String)) -> Option<link::Settings> {
+    let far = raw.far.parse().map_err(|e: link::address::InvalidAddress| fault("link.far", e.to_string())).ok()?;
+    let protocol = link::command::protocol(&raw.protocol).unwrap_or_else(|e| {
+        fault("link.protocol", e);
+        link::Protocol::default()
+    });
+    let far_root = Some(raw.far_root.trim_matches('/'))
+        .filter(|root| !root.is_empty())
+        .and_then(|root| Topic::parse(root).map_err(|e| fault("link.far_root", e.to_string())).ok());
+    let file = |path: &PathBuf| Some(path.clone()).filter(|path| !path.as_os_str().is_empty());
+    let login = Some(raw.user.clone())
+        .filter(|user| !user.is_empty())
+        .map(|user| link::Login { user, password_file: file(&raw.password_file) });
+    if login.is_none() && !raw.password_file.as_os_str().is_empty() {
+        fault("link.password_file", "a password needs a user: set `link.user` too".to_owned());
+    }
+    let prefix = discovery.prefix.clone();
+    Some(link::Settings { login, ca_file: file(&raw.ca_file), protocol, far_root, prefix, ..link::Settings::new(far) })
 }
 
 fn things(key: &str, raw: &[RawThing], fault: &mut dyn FnMut(&str, String)) -> Vec<ThingSpec> {

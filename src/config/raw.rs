@@ -18,6 +18,7 @@ pub(super) struct Raw {
     pub(super) limits: RawLimits,
     pub(super) socketio: RawSocketIo,
     pub(super) discovery: RawDiscovery,
+    pub(super) link: RawLink,
     pub(super) log: RawLog,
     pub(super) things: Vec<RawThing>,
     pub(super) rooms: Vec<RawRoom>,
@@ -92,6 +93,19 @@ pub(super) struct RawSocketIo {
 pub(super) struct RawDiscovery {
     pub(super) enabled: bool,
     pub(super) prefix: String,
+    pub(super) page_url: String,
+    pub(super) mdns: bool,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawLink {
+    pub(super) far: String,
+    pub(super) user: String,
+    pub(super) password_file: PathBuf,
+    pub(super) ca_file: PathBuf,
+    pub(super) protocol: String,
+    pub(super) far_root: String,
 }
 
 #[derive(Debug, Deserialize)]

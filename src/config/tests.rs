@@ -56,6 +56,11 @@ fn every_fault_is_one_line_that_says_where_and_what_is_allowed() {
         ("[[things]]\nid = \"s\"\nkind = \"slider\"\nmin = 5.0\nmax = 1.0\n", "FILE: `things`: of `s`, `max` is 1"),
         ("[[things]]\nid = \"s\"\nkind = \"slider\"\nmn = 5.0\n", "mn"),
         ("[[rooms]]\nid = \"hub\"\n", "FILE: `rooms`: the id `hub` is taken"),
+        ("[discovery]\nprefix = \"a/#\"\n", "FILE: `discovery.prefix` is `a/#`: a topic to publish to has no"),
+        ("[discovery]\npage_url = \"hub\"\n", "FILE: `discovery.page_url` is `hub`: an http:// or"),
+        ("[link]\nfar = \"ha.local\"\n", "FILE: `link.far` is `ha.local`: `ha.local` is no broker's address"),
+        ("[link]\nfar = \"mqtt://ha\"\nprotocol = \"4\"\n", "FILE: `link.protocol` is `4`: auto, 5 and 3.1.1"),
+        ("[link]\nfar = \"mqtt://ha\"\npassword_file = \"f\"\n", "FILE: `link.password_file` is `f`: a password needs"),
         ("[hub\n", "FILE: "),
     ] {
         let faults = load(text, &[]).unwrap_err();

@@ -94,10 +94,14 @@ pub fn documents(info: &HubInfo, boxes: &BTreeMap<Id, BoxInfo>, settings: &Setti
 /// Whether a document under `object_id` with `payload` was published by this hub, in this run or an earlier one.
 #[must_use]
 pub fn is_ours(info: &HubInfo, object_id: &str, payload: &[u8]) -> bool {
-    let hub = hub_object_id(info);
-    let named = object_id.strip_prefix(&hub).is_some_and(|rest| rest.is_empty() || rest.starts_with('_'));
     let document: Value = serde_json::from_slice(payload).unwrap_or(Value::Null);
-    named && document.pointer("/origin/name").and_then(Value::as_str) == Some(ORIGIN)
+    is_named_ours(info, object_id) && document.pointer("/origin/name").and_then(Value::as_str) == Some(ORIGIN)
+}
+
+/// Whether `object_id` is one that this hub gives.
+#[must_use]
+pub fn is_named_ours(info: &HubInfo, object_id: &str) -> bool {
+    object_id.strip_prefix(&hub_object_id(info)).is_some_and(|rest| rest.is_empty() || rest.starts_with('_'))
 }
 
 fn hub_object_id(info: &HubInfo) -> String {
