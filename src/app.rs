@@ -16,6 +16,7 @@ use tracing::{info, warn};
 use crate::{
     clock::Clock,
     config::{Anonymous, Config},
+    control,
     discovery::{self, mdns},
     domain::hub::Hub,
     engine::{self, Engine, StoreHealth},
@@ -31,13 +32,22 @@ pub const JOURNAL_FILE: &str = "lockstep.redb";
 /// How long a stop may take in all before what is left is cut off.
 const STOP_TIME: Duration = Duration::from_millis(4500);
 
+/// What serving ended with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// The process was told to stop.
+    Stopped,
+    /// The hub is to start anew, with its configuration read again.
+    Restart,
+}
+
 /// Serves until the process is told to stop.
 ///
 /// `ready_json` asks for exactly one line on standard output once everything listens.
 ///
 /// # Errors
 /// Why the hub cannot start, as a chain of sentences for people.
-pub fn serve(config: Config, ready_json: bool) -> anyhow::Result<()> {
+pub fn serve(config: Config, ready_json: bool) -> anyhow::Result<Ended> {
     refuse_open_hub(&config)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start threads")?;
     let served = runtime.block_on(serve_async(config, ready_json));
@@ -82,7 +92,7 @@ fn refuse_open_hub(config: &Config) -> anyhow::Result<()> {
     )
 }
 
-async fn serve_async(config: Config, ready_json: bool) -> anyhow::Result<()> {
+async fn serve_async(config: Config, ready_json: bool) -> anyhow::Result<Ended> {
     let clock = Clock::system();
     let boot = new_boot_id();
 
@@ -152,10 +162,27 @@ async fn serve_async(config: Config, ready_json: bool) -> anyhow::Result<()> {
 
     let stop = tokio_util::sync::CancellationToken::new();
     let running = tokio::spawn(engine.run(stop.clone().cancelled_owned()));
+    let (asked, mut restarts) = tokio::sync::mpsc::channel(1);
+    let control = control::start(control::Controlled {
+        folder: config.data_dir.clone(),
+        status: control::Status {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            boot: boot.clone(),
+            pid: std::process::id(),
+            http: http.addresses().to_vec(),
+            mqtt: mqtt_addresses.clone(),
+        },
+        policy: policy.clone(),
+        journal: journal.clone(),
+        restart: asked,
+    });
     tell_ready(&config, http.addresses(), &mqtt_addresses, ready_json)?;
+    control::notify_service("READY=1");
 
-    wait_for_signal().await?;
+    let ended = wait_for_end(&policy, &mut restarts).await?;
+    control::notify_service("STOPPING=1");
     info!("stopping");
+    drop(control);
     let orderly = async {
         // The engine says `offline` first, so that everybody still connected hears it.
         stop.cancel();
@@ -176,7 +203,7 @@ async fn serve_async(config: Config, ready_json: bool) -> anyhow::Result<()> {
     if tokio::time::timeout(STOP_TIME, orderly).await.is_err() {
         warn!("not everything ended in time; what was acknowledged is on disk all the same");
     }
-    Ok(())
+    Ok(ended)
 }
 
 fn start_journal(
@@ -278,6 +305,24 @@ fn tell_ready(config: &Config, http: &[SocketAddr], mqtt: &[SocketAddr], ready_j
     }
     out.flush()?;
     Ok(())
+}
+
+/// Waits for the signal or the order to end; SIGHUP reads users and rules again.
+async fn wait_for_end(policy: &Policy, restarts: &mut tokio::sync::mpsc::Receiver<()>) -> anyhow::Result<Ended> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut hang_up = signal(SignalKind::hangup())?;
+    let end = wait_for_signal();
+    tokio::pin!(end);
+    loop {
+        tokio::select! {
+            told = &mut end => return told.map(|()| Ended::Stopped),
+            Some(()) = restarts.recv() => return Ok(Ended::Restart),
+            _ = hang_up.recv() => match policy.reload() {
+                Ok(()) => info!("users and access rules were read again"),
+                Err(e) => warn!(error = %e, "users and access rules stay as they were"),
+            },
+        }
+    }
 }
 
 async fn wait_for_signal() -> anyhow::Result<()> {
