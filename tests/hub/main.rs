@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on should say where")]
 
 mod flood;
+mod discovery;
 mod http;
+mod link;
 mod story;
 mod support;
