@@ -101,12 +101,13 @@ async fn serve_async(config: Config, ready_json: bool) -> anyhow::Result<()> {
     let journal = start_journal(journal, &mut engine, &config, &clock)?;
     engine.start(restored.values, restored.revision);
 
+    let policy = Policy::load(policy_settings(&config))?;
     let http = http::start_with_socketio(
         to_tokio(http_sockets)?.into_iter().map(|socket| http::Listener { socket, tls: None }).collect(),
         handle.clone(),
         vec![http_outlet],
         Some((socketio_settings(&config), socketio_outlet)),
-        http_settings(&config, &boot),
+        http_settings(&config, &boot, policy.clone()),
         clock.clone(),
     )?;
     let mqtt_addresses: Vec<SocketAddr> = mqtt_sockets.iter().map(|s| s.local_addr().unwrap()).collect();
@@ -114,7 +115,7 @@ async fn serve_async(config: Config, ready_json: bool) -> anyhow::Result<()> {
         engine: handle.clone(),
         outlet: door_outlet,
         clock: clock.clone(),
-        policy: Policy::load(policy_settings(&config))?,
+        policy,
         settings: mqtt::Settings { root: config.root.to_string(), ..mqtt::Settings::default() },
     })
     .await?;
@@ -197,7 +198,7 @@ fn policy_settings(config: &Config) -> policy::Settings {
     }
 }
 
-fn http_settings(config: &Config, boot: &str) -> http::Settings {
+fn http_settings(config: &Config, boot: &str, policy: Policy) -> http::Settings {
     http::Settings {
         name: config.name.clone(),
         root: config.root.to_string(),
@@ -205,7 +206,7 @@ fn http_settings(config: &Config, boot: &str) -> http::Settings {
         base_path: config.base_path.clone(),
         allowed_hosts: config.allowed_hosts.clone(),
         allowed_origins: config.allowed_origins.clone(),
-        ..http::Settings::default()
+        ..http::Settings::new(policy)
     }
 }
 

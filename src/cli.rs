@@ -169,7 +169,8 @@ fn finish(done: anyhow::Result<()>) -> ExitCode {
 }
 
 fn start_log(config: &Config) -> anyhow::Result<()> {
-    let filter = tracing_subscriber::EnvFilter::try_new(&config.log_level)?;
+    // The router tells every connection at `info`; the door does that better.
+    let filter = tracing_subscriber::EnvFilter::try_new(format!("rumqttd=error,{}", config.log_level))?;
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)

@@ -5,9 +5,11 @@
 //! carries it is handed on as a stream of bytes.
 
 mod access;
+mod api;
 mod assets;
 mod fanout;
 mod guard;
+mod login;
 mod problem;
 mod routes;
 mod server;
@@ -23,8 +25,10 @@ use std::{net::SocketAddr, sync::Arc};
 
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-pub use access::Role;
-pub use settings::{BoxFuture, ByteStream, Limits, MqttAcceptor, MqttConnection, Settings, TlsAcceptor};
+pub use settings::{
+    BoxFuture, ByteStream, InvitationTaker, Limits, MetricsText, MqttAcceptor, MqttConnection, RouterProbe, Settings,
+    TlsAcceptor,
+};
 
 use self::{
     fanout::{Fanout, Shard},
@@ -45,9 +49,13 @@ struct Shared {
     fanout: Fanout,
     clock: Clock,
     guard: Guard,
+    logins: login::Logins,
+    assets: assets::Assets,
     tasks: TaskTracker,
     stop: CancellationToken,
     browsers: Arc<tokio::sync::Semaphore>,
+    /// Held by the readiness check that is under way.
+    probing: tokio::sync::Mutex<()>,
 }
 
 /// A socket that listens, and what encrypts its connections.
@@ -105,7 +113,10 @@ pub fn start_with_socketio(
     let (fanout, receivers) = Fanout::new(outlets.len());
     let shared = Arc::new(Shared {
         guard: Guard::new(&settings),
+        logins: login::Logins::default(),
+        assets: assets::Assets::default(),
         browsers: Arc::new(tokio::sync::Semaphore::new(settings.limits.browsers_max)),
+        probing: tokio::sync::Mutex::new(()),
         settings,
         engine,
         fanout,

@@ -146,10 +146,13 @@ impl Hub {
         // No state may give a revision that another one of them has.
         let revisions = states.iter().filter_map(|(_, _, state)| state.get("rev")?.as_u64());
         self.revision = revisions.filter(|rev| *rev <= REVISION_MAX).fold(self.revision, u64::max);
+        let mut told = BTreeSet::new();
         for (room, thing, state) in states {
-            self.restore_thing(&room, &thing, &state, now, &mut reaction);
+            if self.restore_thing(&room, &thing, &state, now, &mut reaction) {
+                told.insert((room, thing));
+            }
         }
-        for (room, thing) in self.addresses() {
+        for (room, thing) in self.addresses().into_iter().filter(|address| !told.contains(address)) {
             self.publish_thing(&room, &thing, now, true, &mut reaction);
         }
         for room in self.rooms.keys().cloned().collect::<Vec<_>>() {
@@ -159,8 +162,16 @@ impl Hub {
         reaction
     }
 
-    fn restore_thing(&mut self, room: &Id, thing: &Id, state: &Map<String, Value>, now: Now, reaction: &mut Reaction) {
-        let Some(slot) = self.rooms.get_mut(room).and_then(|room| room.things.get_mut(thing)) else { return };
+    /// Tells whether the state that came back is another one now, and so was published already.
+    fn restore_thing(
+        &mut self,
+        room: &Id,
+        thing: &Id,
+        state: &Map<String, Value>,
+        now: Now,
+        reaction: &mut Reaction,
+    ) -> bool {
+        let Some(slot) = self.rooms.get_mut(room).and_then(|room| room.things.get_mut(thing)) else { return false };
         slot.revision = state.get("rev").and_then(Value::as_u64).filter(|rev| *rev <= REVISION_MAX).unwrap_or(0);
         slot.by = state.get("by").and_then(Value::as_str).unwrap_or("hub").into();
         let effect = slot.thing.restore(state, now);
@@ -169,6 +180,7 @@ impl Hub {
         if !as_it_was {
             self.changed(room, thing, &Origin::Hub, effect, now, reaction);
         }
+        !as_it_was
     }
 
     fn addresses(&self) -> Vec<(Id, Id)> {

@@ -47,6 +47,22 @@ impl Settled {
     }
 }
 
+#[cfg(test)]
+impl Batch {
+    /// A batch that holds no credit.
+    pub(crate) const fn without_credit(publications: Vec<Publication>) -> Self {
+        Self { publications, _credit: Vec::new() }
+    }
+}
+
+#[cfg(test)]
+impl Settled {
+    /// Answers to `replies`.
+    pub(crate) const fn of(replies: Vec<(oneshot::Sender<Vec<Outcome>>, Vec<Outcome>)>) -> Self {
+        Self { replies }
+    }
+}
+
 /// A way out of the engine: gets every batch, in order, and never blocks.
 pub type Outlet = mpsc::Sender<Arc<Batch>>;
 

@@ -35,8 +35,8 @@ pub struct Stopped;
 pub(super) enum Message {
     Publish { batch: Vec<Publish>, reply: Option<oneshot::Sender<Vec<Outcome>>>, credit: OwnedSemaphorePermit },
     Snapshot { filters: Vec<Filter>, reply: oneshot::Sender<Snapshot> },
-    Here { change: Presence },
-    Room { change: RoomChange, reply: oneshot::Sender<Vec<Outcome>> },
+    Here { change: Presence, credit: OwnedSemaphorePermit },
+    Room { change: RoomChange, reply: oneshot::Sender<Vec<Outcome>>, credit: OwnedSemaphorePermit },
     Sizes { reply: oneshot::Sender<Sizes> },
 }
 
@@ -126,14 +126,16 @@ impl EngineHandle {
     /// # Errors
     /// [`Stopped`], when the hub is stopping.
     pub async fn here(&self, change: Presence) -> Result<(), Stopped> {
-        self.inbox.send(Message::Here { change }).await.map_err(|_| Stopped)
+        let credit = self.owed_credit().await?;
+        self.inbox.send(Message::Here { change, credit }).await.map_err(|_| Stopped)
     }
 
     /// Creates, renames or deletes a room; answered when it is on disk.
     pub async fn change_room(&self, change: RoomChange) -> Outcome {
         let stopped = || Rejection::new(Code::Busy, "The hub is stopping, or could not keep it.");
         let (reply, outcomes) = oneshot::channel();
-        self.inbox.send(Message::Room { change, reply }).await.map_err(|_| stopped())?;
+        let credit = self.owed_credit().await.map_err(|Stopped| stopped())?;
+        self.inbox.send(Message::Room { change, reply, credit }).await.map_err(|_| stopped())?;
         outcomes.await.map_err(|_| stopped())?.into_iter().next().unwrap_or_else(|| Err(stopped()))
     }
 
@@ -154,6 +156,12 @@ impl EngineHandle {
         1.0 - f64::from(free.min(self.client_credit_bytes_max)) / f64::from(self.client_credit_bytes_max)
     }
 
+    /// The hub's own credit for a message that is no publish.
+    async fn owed_credit(&self) -> Result<OwnedSemaphorePermit, Stopped> {
+        let bytes = u32::try_from(MESSAGE_OVERHEAD_BYTES).unwrap_or(u32::MAX);
+        Arc::clone(&self.hub_credit).acquire_many_owned(bytes).await.map_err(|_| Stopped)
+    }
+
     async fn send(
         &self,
         lane: Lane,
@@ -172,7 +180,7 @@ impl EngineHandle {
 }
 
 /// What a message costs besides its bytes: the memory of its bookkeeping.
-const MESSAGE_OVERHEAD_BYTES: usize = 256;
+pub(super) const MESSAGE_OVERHEAD_BYTES: usize = 256;
 
 fn credit_bytes(batch: &[Publish]) -> u32 {
     let bytes: usize = batch.iter().map(|publish| publish.bytes() + MESSAGE_OVERHEAD_BYTES).sum();

@@ -11,8 +11,8 @@ use tokio::{
 
 use super::{
     batch::{Batch, Outlet, OutletReceiver, Settled},
-    handle::{EngineHandle, Message, Outcome, Sizes},
-    tree::{Snapshot, Tree},
+    handle::{EngineHandle, MESSAGE_OVERHEAD_BYTES, Message, Outcome, Sizes},
+    tree::{Retained, Snapshot, Tree},
 };
 use crate::{
     clock::Clock,
@@ -27,6 +27,13 @@ use crate::{
 /// How long the hub trusts its timer before it looks at the clocks again while a timer runs: a machine that was suspended, or a wall
 /// clock that jumped, is noticed within it. An idle hub sleeps as long as it likes.
 const LOOK_AT_CLOCKS_AFTER: Duration = Duration::from_secs(1);
+
+/// How many wake-ups may have publications under way, from the timer to the last reader. While that many are, the next one is
+/// put off: time that passed is no worse for being told late, and a late second is skipped.
+const WAKES_UNDER_WAY_MAX: usize = 4096;
+
+/// How many batches without credit there may be: the start's, the end's.
+const BATCHES_WITHOUT_CREDIT_MAX: usize = 8;
 
 /// How many revisions are reserved on disk at a time.
 pub const REVISION_BLOCK: u64 = 10_000;
@@ -108,7 +115,7 @@ pub struct Engine {
     outlets: Vec<Outlet>,
     storage: Option<Storage>,
     inbox: mpsc::Receiver<Message>,
-    hub_credit: Arc<Semaphore>,
+    wake_credit: Arc<Semaphore>,
     /// Messages that an outlet could not take although there was credit: a reader that is gone.
     lost_outlets: usize,
 }
@@ -119,13 +126,13 @@ impl Engine {
     pub fn new(hub: Hub, clock: Clock, limits: EngineLimits) -> (Self, EngineHandle) {
         let (sender, inbox) = mpsc::channel(limits.inbox_messages_max);
         let client_credit_bytes_max = limits.client_credit_bytes_max.max(4096);
-        let hub_credit = Arc::new(Semaphore::new(limits.hub_credit_bytes_max.max(4096) as usize));
+        let hub_credit_bytes_max = limits.hub_credit_bytes_max.max(4096);
         let handle = EngineHandle {
             inbox: sender,
             client_credit: Arc::new(Semaphore::new(client_credit_bytes_max as usize)),
-            hub_credit: Arc::clone(&hub_credit),
+            hub_credit: Arc::new(Semaphore::new(hub_credit_bytes_max as usize)),
             client_credit_bytes_max,
-            hub_credit_bytes_max: limits.hub_credit_bytes_max.max(4096),
+            hub_credit_bytes_max,
         };
         let engine = Self {
             hub,
@@ -135,7 +142,7 @@ impl Engine {
             outlets: Vec::new(),
             storage: None,
             inbox,
-            hub_credit,
+            wake_credit: Arc::new(Semaphore::new(WAKES_UNDER_WAY_MAX)),
             lost_outlets: 0,
         };
         (engine, handle)
@@ -143,10 +150,7 @@ impl Engine {
 
     /// A new way out: gets every batch from the start on.
     pub fn outlet(&mut self) -> OutletReceiver {
-        // A batch costs at least one message's overhead of credit, so this many can never be under way; the engine's own
-        // wake-ups are skipped while an outlet has no room.
-        let batches = (self.limits.client_credit_bytes_max + self.limits.hub_credit_bytes_max) / 256 + 64;
-        let (outlet, receiver) = mpsc::channel(batches as usize);
+        let (outlet, receiver) = mpsc::channel(batches_under_way_max(&self.limits));
         self.outlets.push(outlet);
         receiver
     }
@@ -185,8 +189,8 @@ impl Engine {
         loop {
             let now = self.clock.now();
             let due = self.hub.next_wakeup();
+            let put_off = due.is_some_and(|at| at <= now.mono) && !self.wake(now);
             if due.is_some_and(|at| at <= now.mono) {
-                self.wake(now);
                 // Whoever publishes gets a turn between two wake-ups.
                 tokio::task::yield_now().await;
             }
@@ -194,7 +198,8 @@ impl Engine {
             if armed != due {
                 armed = due;
                 if let Some(at) = due {
-                    timer.as_mut().reset(Instant::now() + at.since(self.clock.now().mono).min(LOOK_AT_CLOCKS_AFTER));
+                    let ahead = if put_off { LOOK_AT_CLOCKS_AFTER } else { at.since(self.clock.now().mono) };
+                    timer.as_mut().reset(Instant::now() + ahead.min(LOOK_AT_CLOCKS_AFTER));
                 }
             }
             tokio::select! {
@@ -211,13 +216,12 @@ impl Engine {
         self.hand_out(reaction, Vec::new(), Vec::new());
     }
 
-    fn wake(&mut self, now: Now) {
+    /// Does what is due; tells whether there was credit for it.
+    fn wake(&mut self, now: Now) -> bool {
+        let Ok(permit) = Arc::clone(&self.wake_credit).try_acquire_owned() else { return false };
         let reaction = self.hub.wake(now);
-        if !reaction.publications.is_empty() {
-            let credit = Arc::clone(&self.hub_credit);
-            let permits = credit.try_acquire_many_owned(256).into_iter().collect();
-            self.hand_out(reaction, permits, Vec::new());
-        }
+        self.hand_out(reaction, vec![permit], Vec::new());
+        true
     }
 
     fn take(&mut self, message: Message) {
@@ -245,11 +249,11 @@ impl Engine {
                 // Whoever asked may have gone.
                 let _ = reply.send(snapshot);
             }
-            Message::Here { change } => {
+            Message::Here { change, credit } => {
                 let reaction = self.hub.here(change, self.clock.now());
-                self.hand_out(reaction, Vec::new(), Vec::new());
+                self.hand_out(reaction, vec![credit], Vec::new());
             }
-            Message::Room { change, reply } => self.change_room(change, reply),
+            Message::Room { change, reply, credit } => self.change_room(change, reply, credit),
             Message::Sizes { reply } => {
                 let sizes =
                     Sizes { retained: self.tree.len(), retained_bytes: self.tree.bytes(), seq: self.tree.seq() };
@@ -258,7 +262,12 @@ impl Engine {
         }
     }
 
-    fn change_room(&mut self, change: RoomChange, reply: oneshot::Sender<Vec<Outcome>>) {
+    fn change_room(
+        &mut self,
+        change: RoomChange,
+        reply: oneshot::Sender<Vec<Outcome>>,
+        credit: tokio::sync::OwnedSemaphorePermit,
+    ) {
         if let Some(rejection) = self.storage_refuses() {
             let _ = reply.send(vec![Err(rejection)]);
             return;
@@ -270,7 +279,7 @@ impl Engine {
             Ok(mut reaction) => {
                 self.stamp(&mut reaction.publications);
                 let accepted = crate::domain::publication::Accepted { seq: self.tree.seq(), revision: None };
-                self.hand_out_stamped(reaction, Vec::new(), vec![(reply, vec![Ok(accepted)])], true);
+                self.hand_out_stamped(reaction, vec![credit], vec![(reply, vec![Ok(accepted)])], true);
             }
             Err(rejection) => {
                 let _ = reply.send(vec![Err(rejection)]);
@@ -312,12 +321,13 @@ impl Engine {
             let message = format!("A retained value has at most {} bytes.", limits.retained_value_bytes_max);
             return Some(Rejection::new(Code::TooLarge, message));
         }
-        let known = self.tree.get(publish.topic.as_str()).is_some();
-        if !known && self.tree.len() >= limits.retained_topics_max {
+        let old = self.tree.get(publish.topic.as_str());
+        if old.is_none() && self.tree.len() >= limits.retained_topics_max {
             let message = format!("There are {} retained topics already.", self.tree.len());
             return Some(Rejection::new(Code::Limit, message));
         }
-        if self.tree.bytes() + publish.bytes() > limits.retained_bytes_max {
+        let others = self.tree.bytes() - old.map_or(0, Retained::bytes);
+        if others + publish.bytes() > limits.retained_bytes_max {
             return Some(Rejection::new(Code::Limit, "The retained values have no room for more bytes."));
         }
         None
@@ -386,6 +396,13 @@ impl JournalEntry {
     }
 }
 
+/// How many batches can be under way: each holds at least one message's overhead of credit, or is a wake-up, so an outlet
+/// with this much room is never full.
+fn batches_under_way_max(limits: &EngineLimits) -> usize {
+    let credit = [limits.client_credit_bytes_max, limits.hub_credit_bytes_max].map(|bytes| bytes.max(4096) as usize);
+    credit.iter().sum::<usize>() / MESSAGE_OVERHEAD_BYTES + WAKES_UNDER_WAY_MAX + BATCHES_WITHOUT_CREDIT_MAX
+}
+
 /// Makes the way to a journal: the engine's side, and the journal's.
 #[must_use]
 pub fn storage(
@@ -393,7 +410,6 @@ pub fn storage(
     health: watch::Receiver<StoreHealth>,
     revision_ceiling: watch::Receiver<u64>,
 ) -> (Storage, mpsc::Receiver<JournalEntry>) {
-    let entries_max = (limits.client_credit_bytes_max + limits.hub_credit_bytes_max) / 256 + 64;
-    let (entries, receiver) = mpsc::channel(entries_max as usize);
+    let (entries, receiver) = mpsc::channel(batches_under_way_max(limits));
     (Storage { entries, health, revision_ceiling }, receiver)
 }

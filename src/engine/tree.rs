@@ -43,7 +43,7 @@ pub struct Retained {
 }
 
 impl Retained {
-    fn bytes(&self) -> usize {
+    pub(super) fn bytes(&self) -> usize {
         self.topic.as_str().len() + self.payload.len() + self.properties.as_ref().map_or(0, |p| p.bytes())
     }
 }

@@ -21,13 +21,13 @@ use std::sync::{
 };
 
 use bytes::Bytes;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
-pub(in crate::http) use frames::Wire;
+pub(in crate::http) use frames::{Wire, put_entry};
 pub(in crate::http) use shard::Shard;
 
-use super::{access::Rights, stream::Outgoing, ws::frame::CloseCode};
-use crate::domain::topic::Filter;
+use super::{stream::Outgoing, ws::frame::CloseCode};
+use crate::{domain::topic::Filter, policy::ReadRights};
 
 /// Commands that wait for one shard; whoever has more to say waits.
 const COMMANDS_MAX: usize = 1024;
@@ -39,13 +39,15 @@ pub(in crate::http) type BrowserId = u64;
 #[derive(Debug)]
 pub(in crate::http) enum Command {
     /// A browser is here. First command of each session.
-    Join { id: BrowserId, outgoing: Outgoing, wire: Wire, rights: Rights, hello: Hello },
+    Join { id: BrowserId, outgoing: Outgoing, wire: Wire, rights: ReadRights, hello: Hello },
     /// It wants to see more.
     Subscribe { id: BrowserId, filters: Vec<Filter>, snap_id: Box<str>, resume: Option<u64> },
     /// It wants to see less.
     Unsubscribe { id: BrowserId, filters: Vec<Filter> },
     /// It gets `frame` as soon as everything up to `after_seq` is on its way.
     Answer { id: BrowserId, frame: Bytes, after_seq: u64 },
+    /// `told` is answered when everything up to `seq` is on its way to the browsers.
+    Reached { shard: u64, seq: u64, told: oneshot::Sender<()> },
     /// Its connection ends.
     Close { id: BrowserId, code: CloseCode, reason: &'static str },
     /// Its session is over. Last command of each session.
@@ -60,7 +62,8 @@ impl Command {
             | Self::Unsubscribe { id, .. }
             | Self::Answer { id, .. }
             | Self::Close { id, .. }
-            | Self::Leave { id } => *id,
+            | Self::Leave { id }
+            | Self::Reached { shard: id, .. } => *id,
         }
     }
 }
@@ -91,6 +94,17 @@ impl Fanout {
     /// A number for a new browser.
     pub(in crate::http) fn new_id(&self) -> BrowserId {
         self.next_id.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Waits until every shard has brought everything up to `seq` on its way; false when the hub is stopping.
+    pub(in crate::http) async fn reached(&self, seq: u64) -> bool {
+        for shard in 0..self.shards.len() as u64 {
+            let (told, reached) = oneshot::channel();
+            if !self.tell(Command::Reached { shard, seq, told }).await || reached.await.is_err() {
+                return false;
+            }
+        }
+        true
     }
 
     /// Tells the browser's shard; false when the hub is stopping.

@@ -124,11 +124,23 @@ mod tests {
 
     use super::*;
 
+    fn open_policy() -> crate::policy::Policy {
+        let none = std::path::PathBuf::from("/nonexistent");
+        let settings = crate::policy::Settings {
+            root: "lockstep".parse().expect("id"),
+            loopback_only: true,
+            anonymous: None,
+            users_file: none.clone(),
+            acl_file: none,
+        };
+        crate::policy::Policy::load(settings).expect("no files")
+    }
+
     fn guard() -> Guard {
         Guard::new(&Settings {
             allowed_hosts: vec!["Hub.example".to_owned()],
             allowed_origins: vec!["https://panel.example/".to_owned()],
-            ..Settings::default()
+            ..Settings::new(open_policy())
         })
     }
 

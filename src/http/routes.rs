@@ -4,21 +4,14 @@ use std::sync::Arc;
 
 use axum::{
     Router,
-    extract::{FromRequestParts, Request, State},
-    http::{HeaderName, HeaderValue, Method, StatusCode, Uri, header, request::Parts},
+    extract::{DefaultBodyLimit, Request, State},
+    http::{HeaderName, HeaderValue, Method, StatusCode, Uri, header},
     middleware::{self, Next},
     response::{IntoResponse as _, Redirect, Response},
     routing::{any, get},
 };
 
-use super::{
-    Shared,
-    access::{Access, Rights},
-    assets::Assets,
-    problem::Problem,
-    server::Ends,
-    socketio, websocket,
-};
+use super::{Shared, access::Access, api, login, problem::Problem, server::Ends, socketio, websocket};
 
 /// What a page may load and do (CSP 3): everything from here, nothing from elsewhere, no frames around it.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; \
@@ -26,20 +19,20 @@ const CONTENT_SECURITY_POLICY: &str = "default-src 'self'; img-src 'self' data:;
 
 /// Everything that is served, at `/` and below the base path; `socketio` is served at `/` alone, where its clients look for it.
 pub(super) fn router(shared: Arc<Shared>, socketio: Option<Router>) -> Router {
-    let assets = Arc::new(Assets::default());
-    let files = move |request: Request| {
-        let assets = Arc::clone(&assets);
-        async move {
-            let path = request.uri().path().trim_start_matches('/').to_owned();
-            assets.answer(request.method(), &path, request.headers())
-        }
+    let files = async |State(shared): State<Arc<Shared>>, request: Request| {
+        let path = request.uri().path().trim_start_matches('/').to_owned();
+        shared.assets.answer(request.method(), &path, request.headers())
     };
     let routes = Router::new()
         .route("/ws", any(websocket::upgrade))
-        .route("/healthz", get(async || "ok\n"))
+        .route("/login", get(login::form).post(login::submit))
+        .route("/mqtt", any(websocket::upgrade_mqtt))
+        .merge(api::router())
         // Relative, so that it works below any prefix; what the module imports is looked for beside its real place.
         .route("/client.js", get(async || Redirect::temporary("js/client.js")))
-        .fallback(files);
+        .route("/", get(home))
+        .fallback(files)
+        .layer(DefaultBodyLimit::max(shared.settings.limits.frame_bytes_max));
     let base = shared.settings.base_path.trim_matches('/').to_owned();
     let mut router = routes.clone();
     if !base.is_empty() {
@@ -55,6 +48,14 @@ pub(super) fn router(shared: Arc<Shared>, socketio: Option<Router>) -> Router {
     protected(router.with_state(Arc::clone(&shared)), shared)
 }
 
+/// The dashboard, or the way to log in for who needs to.
+async fn home(State(shared): State<Arc<Shared>>, access: Result<Access, Problem>, request: Request) -> Response {
+    if access.is_err() && request.method() == Method::GET {
+        return Redirect::to("login").into_response();
+    }
+    shared.assets.answer(request.method(), "", request.headers())
+}
+
 /// `router` behind the checks that every request has to pass.
 pub(super) fn protected(router: Router, shared: Arc<Shared>) -> Router {
     router.layer(middleware::from_fn_with_state(shared, protect))
@@ -66,6 +67,9 @@ async fn protect(State(shared): State<Arc<Shared>>, request: Request, next: Next
         Ok(()) => next.run(request).await,
         Err(refused) => refused.into_response(),
     };
+    if response.status().is_client_error() || response.status().is_server_error() {
+        response = as_problem(response);
+    }
     let headers = response.headers_mut();
     for (name, value) in [
         (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),
@@ -76,6 +80,26 @@ async fn protect(State(shared): State<Arc<Shared>>, request: Request, next: Next
         headers.entry(name).or_insert(HeaderValue::from_static(value));
     }
     response
+}
+
+/// Errors of the HTTP library are told like all others.
+fn as_problem(response: Response) -> Response {
+    let headers = response.headers();
+    if headers.get(header::CONTENT_TYPE).is_some_and(|kind| kind == "application/problem+json") {
+        return response;
+    }
+    let allow = headers.get(header::ALLOW).cloned();
+    let status = response.status();
+    let detail = match status {
+        StatusCode::METHOD_NOT_ALLOWED => "This address has no such method.",
+        StatusCode::PAYLOAD_TOO_LARGE => "The body is too large.",
+        _ => "The request cannot be read.",
+    };
+    let mut problem = Problem::new(status, detail).into_response();
+    if let Some(allow) = allow {
+        problem.headers_mut().insert(header::ALLOW, allow);
+    }
+    problem
 }
 
 fn check(shared: &Shared, request: &Request) -> Result<(), Problem> {
@@ -100,15 +124,4 @@ fn check(shared: &Shared, request: &Request) -> Result<(), Problem> {
 
 fn is_upgrade(request: &Request) -> bool {
     request.headers().contains_key(header::UPGRADE) || Uri::path(request.uri()).ends_with("/ws")
-}
-
-impl FromRequestParts<Arc<Shared>> for Access {
-    type Rejection = Problem;
-
-    async fn from_request_parts(_: &mut Parts, shared: &Arc<Shared>) -> Result<Self, Problem> {
-        match shared.settings.anonymous {
-            Some(role) => Ok(Self { user: None, rights: Rights::of_role(role) }),
-            None => Err(Problem::new(StatusCode::UNAUTHORIZED, "Log in first.")),
-        }
-    }
 }

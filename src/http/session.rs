@@ -15,10 +15,8 @@ use tokio::{
     net::TcpStream,
 };
 
-use self::{
-    inbound::{Inbound, Request},
-    limiter::Limiter,
-};
+pub(in crate::http) use self::inbound::{Inbound, Request};
+use self::limiter::Limiter;
 use super::{
     Shared,
     access::Access,
@@ -39,6 +37,7 @@ use crate::{
         topic::Filter,
     },
     engine::{Lane, Outcome, Stopped},
+    policy::Reloads,
 };
 
 /// Batches of publishes of one browser that wait for their outcome; it is not read from while there are as many.
@@ -112,6 +111,7 @@ pub(in crate::http) struct Session {
     limiter: Limiter,
     filters: Vec<Filter>,
     is_here: bool,
+    reloads: Reloads,
 }
 
 impl Session {
@@ -123,18 +123,19 @@ impl Session {
         wire: Wire,
     ) -> Option<Self> {
         let id = shared.fanout.new_id();
-        let name: Arc<str> = access.user.clone().unwrap_or_else(|| format!("guest-{id}").into());
+        let name: Arc<str> = access.user().unwrap_or_else(|| format!("guest-{id}").into());
         let origin = Origin::Web(Arc::clone(&name));
         let hello = hello(&shared, &access, &origin, &name);
-        let rights = access.rights.clone();
+        let rights = access.identity.read_rights().clone();
         let limiter = Limiter::new(shared.settings.limits.publishes_per_second_max, shared.clock.now().mono);
         let joined = shared.fanout.tell(Command::Join { id, outgoing, wire, rights, hello }).await;
-        joined.then(|| Self { shared, id, access, origin, limiter, filters: Vec::new(), is_here: false })
+        let reloads = shared.settings.policy.reloads();
+        joined.then(|| Self { shared, id, access, origin, limiter, filters: Vec::new(), is_here: false, reloads })
     }
 
-    /// The browser's number.
-    pub(in crate::http) const fn id(&self) -> BrowserId {
-        self.id
+    /// Shows the browser `filters`, which it may see, from the place `resume` on where that is still known.
+    pub(in crate::http) async fn show(&self, filters: Vec<Filter>, resume: Option<u64>) {
+        self.tell(Command::Subscribe { id: self.id, filters, snap_id: "null".into(), resume }).await;
     }
 
     /// Reads from the browser until its connection ends. `already_read` came with the handshake.
@@ -161,6 +162,12 @@ impl Session {
                     }
                     None
                 }
+                () = self.reloads.next() => {
+                    if !Box::pin(self.revise()).await {
+                        break;
+                    }
+                    None
+                }
             };
             match read {
                 None => {}
@@ -177,6 +184,36 @@ impl Session {
         };
         let _ = tokio::time::timeout(DEAF_TIMEOUT, Box::pin(deaf)).await;
         self.leave().await;
+    }
+
+    /// Waits for the end of `gone`, or until the browser may not be here any more; then ends the session.
+    pub(in crate::http) async fn wait_and_leave(mut self, gone: impl Future) {
+        tokio::pin!(gone);
+        loop {
+            tokio::select! {
+                _ = gone.as_mut() => break,
+                () = self.reloads.next() => {
+                    if !self.revise().await {
+                        break;
+                    }
+                }
+            }
+        }
+        self.leave().await;
+    }
+
+    /// Judges the browser anew after the policy changed; false when its connection ends. One that may see something else
+    /// now comes back by itself, with its new rights.
+    async fn revise(&mut self) -> bool {
+        let old = &self.access.identity;
+        let revised = self.shared.settings.policy.revise(old);
+        let Some(new) = revised.filter(|new| new.role() == old.role() && new.read_rights() == old.read_rights()) else {
+            let reason = "your rights have changed";
+            self.tell(Command::Close { id: self.id, code: CloseCode::Policy, reason }).await;
+            return false;
+        };
+        self.access.identity = new;
+        true
     }
 
     /// Ends the session of a browser whose connection is gone.
@@ -243,11 +280,11 @@ impl Session {
 
     fn allow(&mut self, request: Request) -> Result<Request, Rejection> {
         match &request {
-            Request::Publish { publish, .. } if !self.access.rights.may_publish(&publish.topic) => {
+            Request::Publish { publish, .. } if !self.access.identity.may_publish(&publish.topic) => {
                 Err(Rejection::new(Code::Forbidden, format!("You may not publish to `{}`.", publish.topic)))
             }
             Request::Subscribe { filters, .. } => {
-                if let Some(filter) = filters.iter().find(|filter| !self.access.rights.may_subscribe(filter)) {
+                if let Some(filter) = filters.iter().find(|filter| !self.access.identity.may_subscribe(filter)) {
                     return Err(Rejection::new(Code::Forbidden, format!("You may not subscribe to `{filter}`.")));
                 }
                 let mut all = self.filters.clone();
@@ -355,7 +392,7 @@ fn hello(shared: &Shared, access: &Access, origin: &Origin, name: &str) -> Hello
     let rest = json!({
         "now": shared.clock.now().wall.unix_ms(),
         "hub": {"name": settings.name, "version": settings.version, "root": settings.root},
-        "you": {"by": origin.to_string(), "name": name, "role": access.rights.role().as_str()},
+        "you": {"by": origin.to_string(), "name": name, "role": access.identity.role().as_str()},
         "limits": {
             "frame_bytes_max": limits.frame_bytes_max,
             "filters_max": limits.filters_max,

@@ -10,7 +10,7 @@ use tokio::{
     net::TcpStream,
 };
 
-use super::access::Role;
+use crate::policy::Policy;
 
 /// What bounds the HTTP side.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,16 +68,24 @@ pub struct Settings {
     pub allowed_hosts: Vec<String>,
     /// Further values of `Origin` that are accepted, such as `https://panel.example`.
     pub allowed_origins: Vec<String>,
-    /// What somebody may do who did not log in; none when nothing.
-    pub anonymous: Option<Role>,
+    /// Who may do what.
+    pub policy: Policy,
+    /// Takes the code of an invitation, once, and returns the user who is invited.
+    pub invitations: Option<InvitationTaker>,
     /// What bounds it.
     pub limits: Limits,
     /// Takes over MQTT connections that come as WebSockets at `/mqtt`; without it there is no such address.
     pub mqtt_ws: Option<MqttAcceptor>,
+    /// Sends something through the MQTT router and back, for `/readyz`; an error says why that did not work.
+    pub router_probe: Option<RouterProbe>,
+    /// Writes the figures of `/metrics` in Prometheus' text format; without it there is no such address.
+    pub metrics: Option<MetricsText>,
 }
 
-impl Default for Settings {
-    fn default() -> Self {
+impl Settings {
+    /// The settings of a hub that is configured in nothing but who may do what.
+    #[must_use]
+    pub fn new(policy: Policy) -> Self {
         Self {
             name: "Lockstep".to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -86,9 +94,12 @@ impl Default for Settings {
             base_path: "/".to_owned(),
             allowed_hosts: Vec::new(),
             allowed_origins: Vec::new(),
-            anonymous: Some(Role::Admin),
+            policy,
+            invitations: None,
             limits: Limits::default(),
             mqtt_ws: None,
+            router_probe: None,
+            metrics: None,
         }
     }
 }
@@ -100,7 +111,6 @@ impl fmt::Debug for Settings {
             .field("base_path", &self.base_path)
             .field("allowed_hosts", &self.allowed_hosts)
             .field("allowed_origins", &self.allowed_origins)
-            .field("anonymous", &self.anonymous)
             .field("limits", &self.limits)
             .finish_non_exhaustive()
     }
@@ -139,6 +149,15 @@ pub type MqttAcceptor = Arc<dyn Fn(MqttConnection) -> BoxFuture<()> + Send + Syn
 
 /// What makes an encrypted stream of a socket.
 pub type TlsAcceptor = Arc<dyn Fn(TcpStream) -> BoxFuture<std::io::Result<Box<dyn ByteStream>>> + Send + Sync>;
+
+/// What takes the code of an invitation.
+pub type InvitationTaker = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
+
+/// What goes through the MQTT router and back.
+pub type RouterProbe = Arc<dyn Fn() -> BoxFuture<Result<(), String>> + Send + Sync>;
+
+/// What writes all figures as text.
+pub type MetricsText = Arc<dyn Fn() -> String + Send + Sync>;
 
 /// A future that somebody else wrote.
 pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;

@@ -1,11 +1,11 @@
-//! `/ws`: the handshake, and the stream's way from the HTTP library to the fan-out.
+//! `/ws` and `/mqtt`: the handshake, and the stream's way from the HTTP library to the fan-out, or to the door.
 
 use std::sync::Arc;
 
 use axum::{
     body::Body,
     extract::{Request, State},
-    http::StatusCode,
+    http::{HeaderName, HeaderValue, StatusCode},
     response::{IntoResponse as _, Response},
 };
 use bytes::Bytes;
@@ -22,14 +22,56 @@ use super::{
     access::Access,
     fanout::Wire,
     problem::Problem,
+    server::Ends,
     session::{Incoming, Session},
-    settings::ByteStream,
+    settings::{ByteStream, MqttConnection},
     stream::{Duct, Outgoing},
-    ws::handshake,
+    ws::{byte_stream::BinaryStream, handshake},
 };
 
 /// The subprotocol that the hub and its browsers speak.
 pub(super) const SUBPROTOCOL: &str = "lockstep.v1";
+
+/// The subprotocols of MQTT (MQTT 5 §6), the older one as some libraries still offer it.
+const MQTT_SUBPROTOCOLS: [&str; 2] = ["mqtt", "mqttv3.1"];
+
+/// Answers the handshake of an MQTT client. Who it is, its CONNECT packet says.
+pub(super) async fn upgrade_mqtt(State(shared): State<Arc<Shared>>, mut request: Request) -> Response {
+    let Some(acceptor) = shared.settings.mqtt_ws.clone() else {
+        return Problem::new(StatusCode::NOT_FOUND, "MQTT over WebSocket is turned off.").into_response();
+    };
+    let answer = match handshake::accept(request.method(), request.headers(), &MQTT_SUBPROTOCOLS) {
+        Ok(headers) => headers,
+        Err(refusal) => return Problem::new(refusal.status, refusal.reason).into_response(),
+    };
+    let Some(ends) = request.extensions().get::<Ends>().copied() else {
+        return Problem::new(StatusCode::BAD_REQUEST, "No connection.").into_response();
+    };
+    let upgrading = hyper::upgrade::on(&mut request);
+    let headers = std::mem::take(request.headers_mut());
+    let stop = shared.stop.clone();
+    shared.tasks.spawn(async move {
+        let Ok(upgraded) = upgrading.await else { return };
+        let (inner, read): (Box<dyn ByteStream>, _) = match upgraded.downcast::<TokioIo<TcpStream>>() {
+            Ok(Parts { io, read_buf, .. }) => (Box::new(io.into_inner()), read_buf),
+            Err(upgraded) => (Box::new(TokioIo::new(upgraded)), Bytes::new()),
+        };
+        let stream = Box::new(BinaryStream::new(inner, &read));
+        tokio::select! {
+            () = acceptor(MqttConnection::new(stream, ends.peer, &headers)) => {}
+            // The door says goodbye by itself; this is for one that is gone.
+            () = stop.cancelled() => {}
+        }
+    });
+    switching(answer)
+}
+
+fn switching(headers: Vec<(HeaderName, HeaderValue)>) -> Response {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+    response.headers_mut().extend(headers.into_iter().map(|(name, value)| (Some(name), value)));
+    response
+}
 
 /// Answers the handshake of a browser.
 pub(super) async fn upgrade(State(shared): State<Arc<Shared>>, access: Access, mut request: Request) -> Response {
@@ -45,10 +87,7 @@ pub(super) async fn upgrade(State(shared): State<Arc<Shared>>, access: Access, m
     drop(request);
     let shared_too = Arc::clone(&shared);
     shared.tasks.spawn(run(shared_too, access, upgrading, permit));
-    let mut response = Response::new(Body::empty());
-    *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
-    response.headers_mut().extend(headers.into_iter().map(|(name, value)| (Some(name), value)).collect::<Vec<_>>());
-    response
+    switching(headers)
 }
 
 async fn run(shared: Arc<Shared>, access: Access, upgrading: OnUpgrade, permit: OwnedSemaphorePermit) {

@@ -1,75 +1,134 @@
-//! The journal's file: its tables, how it is opened, and one commit.
+//! The file: tables and transactions of redb, and nothing of redb anywhere else.
 //!
-//! When to commit does not belong here.
+//! When to commit does not belong here; that is [`journal`](super::journal).
 
 use std::{
-    collections::BTreeMap,
+    collections::HashMap,
     fs, io,
-    ops::Bound,
+    panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
 };
 
-use redb::{Database, DatabaseError, ReadableDatabase, ReadableTable, StorageError, TableDefinition};
+use redb::{
+    Builder, Database, DatabaseError, ReadTransaction, ReadableDatabase, ReadableTable, TableDefinition, TableError,
+    WriteTransaction,
+};
 
-use super::record::{HistoryEntry, read_value};
-use crate::domain::publication::Publication;
+use super::record::{HistoryEntry, read_value, write_value};
+use crate::domain::{publication::Publication, topic::Topic};
 
-/// The version of what the tables hold. A newer one than this is not touched.
+/// The version of the tables; a file with a greater one was written by a newer hub.
 const FORMAT: u64 = 1;
 
+/// What redb may keep of the file in memory: everything is read once at the start, later almost nothing.
+const CACHE_BYTES: usize = 8 * 1024 * 1024;
+
 const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
+/// Topic → value, see [`write_value`].
 const RETAINED: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("retained");
+/// (room, ended at in Unix ms, a number that makes it unique) → JSON of a [`HistoryEntry`].
 const HISTORY: TableDefinition<'_, (&str, i64, u64), &[u8]> = TableDefinition::new("history");
+/// Client id → what the door wants to find again.
 const SESSIONS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("sessions");
 
-/// Why the journal cannot be used. Each names the file and the way out.
+const FORMAT_KEY: &str = "format";
+const STORE_ID_KEY: &str = "store_id";
+const COMMITS_KEY: &str = "commits";
+const STARTS_KEY: &str = "starts";
+const REVISION_CEILING_KEY: &str = "revision_ceiling";
+
+/// Why the file could not be opened; one sentence with the file's name and the way out.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// The folder cannot be made or written to.
-    #[error("cannot write to the folder `{folder}`; choose another with `--data-dir DIR`")]
+    /// The folder cannot be made, or not be written to.
+    #[error("the data directory {} cannot be used; choose one that you may write to with --data-dir", path.display())]
     Folder {
-        /// Which one.
-        folder: PathBuf,
+        /// Which folder.
+        path: PathBuf,
         /// What the system says.
         source: io::Error,
     },
-    /// Another hub has the file.
-    #[error("`{path}` is in use by another hub; stop that one, or choose another folder with `--data-dir DIR`")]
+    /// Another process has it.
+    #[error(
+        "another hub is running on {}; stop it, or give this one a directory of its own with --data-dir",
+        path.display()
+    )]
     InUse {
         /// Which file.
         path: PathBuf,
     },
-    /// The file is no journal, or a broken one.
+    /// It cannot be read or written.
+    #[error("{} cannot be opened", path.display())]
+    Access {
+        /// Which file.
+        path: PathBuf,
+        /// What the system says.
+        source: StoreError,
+    },
+    /// It is not a file of a hub, or it is damaged.
     #[error(
-        "`{path}` is damaged or no journal of Lockstep ({reason}); put a backup in its place with `lockstep restore`, \
-         or move it away to begin with nothing"
+        "{} is damaged or is not a file of a hub ({detail}); put a backup in its place with `lockstep restore`, or move it away \
+         to start with nothing",
+        path.display()
     )]
     Damaged {
         /// Which file.
         path: PathBuf,
         /// What was found.
-        reason: String,
+        detail: String,
     },
-    /// The file was written by a later version.
-    #[error("`{path}` was written by a newer Lockstep (format {format}, this one knows {FORMAT})")]
+    /// A newer hub wrote it.
+    #[error("{} is of format {found}, and this hub knows formats up to {FORMAT}; use the newer hub", path.display())]
     Newer {
         /// Which file.
         path: PathBuf,
         /// Its format.
-        format: u64,
-    },
-    /// The system refuses to read or write it.
-    #[error("cannot read `{path}`")]
-    Read {
-        /// Which file.
-        path: PathBuf,
-        /// What the system says.
-        source: io::Error,
+        found: u64,
     },
 }
 
+/// Why something could not be read from the file or written to it.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// What redb says.
+    #[error("{0}")]
+    Database(Box<redb::Error>),
+    /// Bytes that are no record.
+    #[error("{0}")]
+    Record(String),
+    /// What the system says.
+    #[error("{0}")]
+    Io(#[from] io::Error),
+    /// The file in its place is another one, or an older copy.
+    #[error("it was replaced while the hub was running; restart the hub")]
+    Replaced,
+}
+
+impl StoreError {
+    fn of(error: impl Into<redb::Error>) -> Self {
+        Self::Database(Box::new(error.into()))
+    }
+}
+
+macro_rules! from_redb {
+    ($($error:ident),*) => { $(
+        impl From<redb::$error> for StoreError {
+            fn from(error: redb::$error) -> Self {
+                Self::of(error)
+            }
+        }
+    )* };
+}
+from_redb!(DatabaseError, TransactionError, TableError, StorageError, CommitError);
+
+impl From<serde_json::Error> for StoreError {
+    fn from(error: serde_json::Error) -> Self {
+        Self::Record(error.to_string())
+    }
+}
+
 /// What an earlier run left.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq)]
 pub struct Restored {
     /// The retained values, by topic.
     pub values: Vec<Publication>,
@@ -81,231 +140,439 @@ pub struct Restored {
     pub sessions: Vec<(String, Vec<u8>)>,
 }
 
-/// What one commit writes.
+/// What one commit writes: the latest of everything that changed.
 #[derive(Debug, Default)]
 pub(super) struct Changes {
-    /// Retained values to set, or to clear.
-    pub(super) values: BTreeMap<String, Option<Vec<u8>>>,
-    /// Finished phases.
+    /// The newest publication of a topic; with an empty payload where it was cleared.
+    pub(super) retained: HashMap<Topic, Publication>,
+    /// The newest bytes of a client's session; none where it is gone.
+    pub(super) sessions: HashMap<String, Option<Vec<u8>>>,
+    /// Finished phases to append, oldest first.
     pub(super) history: Vec<HistoryEntry>,
-    /// MQTT sessions to set, or to clear.
-    pub(super) sessions: BTreeMap<String, Option<Vec<u8>>>,
+    /// Finished phases that ended before this are to go, in Unix milliseconds.
+    pub(super) history_cutoff: Option<i64>,
     /// The newest revision that may be given from now on.
     pub(super) revision_ceiling: Option<u64>,
-    /// Finished phases that ended before this are forgotten, in Unix milliseconds.
-    pub(super) forget_before: Option<i64>,
 }
 
 impl Changes {
+    /// Whether there is nothing to write.
     pub(super) fn is_empty(&self) -> bool {
-        self.values.is_empty()
-            && self.history.is_empty()
+        self.retained.is_empty()
             && self.sessions.is_empty()
+            && self.history.is_empty()
+            && self.history_cutoff.is_none()
             && self.revision_ceiling.is_none()
-            && self.forget_before.is_none()
+    }
+
+    /// Puts `older` beneath: what changed again since keeps its newer value.
+    pub(super) fn put_beneath(&mut self, older: Self) {
+        for (topic, value) in older.retained {
+            self.retained.entry(topic).or_insert(value);
+        }
+        for (key, bytes) in older.sessions {
+            self.sessions.entry(key).or_insert(bytes);
+        }
+        let newer = std::mem::replace(&mut self.history, older.history);
+        self.history.extend(newer);
+        self.history_cutoff = self.history_cutoff.max(older.history_cutoff);
+        self.revision_ceiling = self.revision_ceiling.max(older.revision_ceiling);
     }
 }
 
-/// The open file.
-#[derive(Debug)]
-pub(super) struct File {
-    database: Database,
+/// Opens the database behind a path; tests put a disk in between that fails.
+pub(super) type Opener = Box<dyn Fn(&Path) -> Result<Database, DatabaseError> + Send>;
+
+pub(super) fn open_database(path: &Path) -> Result<Database, DatabaseError> {
+    Builder::new().set_cache_size(CACHE_BYTES).open(path)
 }
 
-impl File {
-    /// Opens the journal at `path`, or begins one.
-    pub(super) fn open(path: &Path) -> Result<Self, OpenError> {
-        if let Some(folder) = path.parent() {
-            let unwritable = |source| OpenError::Folder { folder: folder.to_owned(), source };
-            fs::create_dir_all(folder).map_err(unwritable)?;
-            let probe = folder.join(".lockstep-write-test");
-            fs::write(&probe, b"").and_then(|()| fs::remove_file(&probe)).map_err(unwritable)?;
+/// The open file of one hub.
+pub(super) struct StoreFile {
+    path: PathBuf,
+    opener: Opener,
+    /// None after a failure, until it is opened again.
+    database: Option<Database>,
+    store_id: u64,
+    /// How many commits the file has seen; an older copy has seen fewer.
+    commits: u64,
+    /// Makes history keys of one millisecond unique.
+    lines: u64,
+    /// Holds the folder for this process.
+    _folder: fs::File,
+}
+
+impl std::fmt::Debug for StoreFile {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("StoreFile").field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
+impl StoreFile {
+    /// Opens the file at `path`, which is made where there is none, and reads what it holds.
+    pub(super) fn open(path: &Path, opener: Opener) -> Result<(Self, Restored), OpenError> {
+        let folder = lock_folder(path)?;
+        if !path.try_exists().map_err(|source| OpenError::Access { path: path.into(), source: source.into() })? {
+            create(path)?;
         }
-        match fs::metadata(path) {
-            Ok(metadata) if metadata.len() == 0 => {
-                return Err(OpenError::Damaged { path: path.to_owned(), reason: "it is empty".to_owned() });
+        // Damaged pages can make redb panic; that is a damaged file too.
+        let opened = catch_unwind(AssertUnwindSafe(|| {
+            let mut database = opener(path).map_err(|error| open_error(path, error))?;
+            match database.check_integrity() {
+                Ok(true) => {}
+                Ok(false) => return Err(damaged(path, "its check failed, and only a part of it could be repaired")),
+                Err(error) => return Err(open_error(path, error)),
             }
-            Ok(_) => {}
-            Err(e) if e.kind() == io::ErrorKind::NotFound => Self::create(path)?,
-            Err(source) => return Err(OpenError::Read { path: path.to_owned(), source }),
-        }
-        Self::open_existing(path)
-    }
-
-    /// Begins a journal under another name and renames it when it is whole: a crash here leaves nothing half-made.
-    fn create(path: &Path) -> Result<(), OpenError> {
-        let new = path.with_extension("new");
-        let _ = fs::remove_file(&new);
-        let file = Self { database: Database::create(&new).map_err(|e| explain(path, e))? };
-        file.commit(&Changes::default()).map_err(|reason| OpenError::Damaged { path: new.clone(), reason })?;
-        drop(file);
-        fs::rename(&new, path).map_err(|source| OpenError::Read { path: path.to_owned(), source })
-    }
-
-    fn open_existing(path: &Path) -> Result<Self, OpenError> {
-        // A file with a broken inside may make the library give up instead of returning an error.
-        let opened = std::panic::catch_unwind(|| Database::open(path));
-        let damaged = |reason: String| OpenError::Damaged { path: path.to_owned(), reason };
-        let database = opened.map_err(|_| damaged("its inside is broken".to_owned()))?.map_err(|e| explain(path, e))?;
-        let file = Self { database };
-        match file.format().map_err(damaged)? {
-            Some(format) if format > FORMAT => Err(OpenError::Newer { path: path.to_owned(), format }),
-            Some(_) => Ok(file),
-            None => Err(damaged("it has no format number".to_owned())),
-        }
-    }
-
-    fn format(&self) -> Result<Option<u64>, String> {
-        let read = self.database.begin_read().map_err(|e| e.to_string())?;
-        let meta = read.open_table(META).map_err(|e| e.to_string())?;
-        Ok(meta.get("format").map_err(|e| e.to_string())?.map(|value| value.value()))
-    }
-
-    /// Reads everything that a start needs.
-    pub(super) fn restore(&self) -> Result<Restored, String> {
-        let text = |e: &dyn std::error::Error| e.to_string();
-        let read = self.database.begin_read().map_err(|e| text(&e))?;
-        let meta = read.open_table(META).map_err(|e| text(&e))?;
-        let number = |name: &str| meta.get(name).map(|value| value.map_or(0, |value| value.value()));
-        let mut restored = Restored {
-            revision: number("revision_ceiling").map_err(|e| text(&e))?,
-            starts: number("starts").map_err(|e| text(&e))? + 1,
-            ..Restored::default()
+            let meta = boot(path, &database)?;
+            let restored = load(path, &database, &meta)?;
+            Ok((database, meta, restored))
+        }));
+        let (database, meta, restored) =
+            opened.unwrap_or_else(|_| Err(damaged(path, "its pages contradict each other")))?;
+        let file = Self {
+            path: path.into(),
+            opener,
+            database: Some(database),
+            store_id: meta.store_id,
+            commits: meta.commits,
+            lines: 0,
+            _folder: folder,
         };
-        for entry in read.open_table(RETAINED).map_err(|e| text(&e))?.iter().map_err(|e| text(&e))? {
-            let (topic, value) = entry.map_err(|e| text(&e))?;
-            let topic = topic.value();
-            let value = read_value(topic, value.value());
-            restored.values.push(value.ok_or_else(|| format!("the value of `{topic}` is unreadable"))?);
-        }
-        for entry in read.open_table(SESSIONS).map_err(|e| text(&e))?.iter().map_err(|e| text(&e))? {
-            let (client_id, session) = entry.map_err(|e| text(&e))?;
-            restored.sessions.push((client_id.value().to_owned(), session.value().to_vec()));
-        }
-        Ok(restored)
+        Ok((file, restored))
     }
 
-    /// Writes `changes`, all of them or none; they are on disk when it returns.
-    pub(super) fn commit(&self, changes: &Changes) -> Result<(), String> {
-        self.try_commit(changes).map_err(|e| e.to_string())
-    }
-
-    fn try_commit(&self, changes: &Changes) -> Result<(), redb::Error> {
-        let write = self.database.begin_write()?;
-        {
-            let mut meta = write.open_table(META)?;
-            if meta.get("format")?.is_none() {
-                meta.insert("format", FORMAT)?;
-            }
-            if let Some(ceiling) = changes.revision_ceiling {
-                meta.insert("revision_ceiling", ceiling)?;
-            }
-            let mut retained = write.open_table(RETAINED)?;
-            for (topic, value) in &changes.values {
-                match value {
-                    Some(value) => retained.insert(topic.as_str(), value.as_slice())?,
-                    None => retained.remove(topic.as_str())?,
-                };
-            }
-            let mut sessions = write.open_table(SESSIONS)?;
-            for (client_id, session) in &changes.sessions {
-                match session {
-                    Some(session) => sessions.insert(client_id.as_str(), session.as_slice())?,
-                    None => sessions.remove(client_id.as_str())?,
-                };
-            }
-            let mut history = write.open_table(HISTORY)?;
-            let mut number = meta.get("history_number")?.map_or(0, |value| value.value());
-            for entry in &changes.history {
-                number += 1;
-                let value = serde_json::to_vec(entry).unwrap_or_default();
-                history.insert((entry.room.as_str(), entry.ended_at, number), value.as_slice())?;
-            }
-            if !changes.history.is_empty() {
-                meta.insert("history_number", number)?;
-            }
-            if let Some(before) = changes.forget_before {
-                history.retain(|(_, ended_at, _), _| ended_at >= before)?;
-            }
-        }
-        write.commit()?;
+    /// Writes `changes`, all or nothing, and returns when they are on disk. After a failure the next call opens the file again.
+    pub(super) fn commit(&mut self, changes: &Changes) -> Result<(), StoreError> {
+        let database = match self.database.take() {
+            Some(database) => database,
+            None => self.reopen()?,
+        };
+        let lines = self.lines;
+        let commits = self.commits + 1;
+        // A panic on a damaged page must not end the journal: it is a disk that fails.
+        catch_unwind(AssertUnwindSafe(|| write(&database, changes, commits, lines)))
+            .unwrap_or_else(|_| Err(StoreError::Record("its pages contradict each other".into())))?;
+        self.commits = commits;
+        self.lines += changes.history.len() as u64;
+        self.database = Some(database);
         Ok(())
     }
 
-    /// Notes that the hub has started once more.
-    pub(super) fn count_start(&self, starts: u64) -> Result<(), String> {
-        let count = || -> Result<(), redb::Error> {
-            let write = self.database.begin_write()?;
-            write.open_table(META)?.insert("starts", starts)?;
-            write.commit()?;
-            Ok(())
+    /// What the file holds now, whatever is written later.
+    pub(super) fn reader(&mut self) -> Result<StoreReader, StoreError> {
+        let database = match self.database.take() {
+            Some(database) => database,
+            None => self.reopen()?,
         };
-        count().map_err(|e| e.to_string())
+        let reader = StoreReader { transaction: database.begin_read()? };
+        self.database = Some(database);
+        Ok(reader)
     }
 
-    /// The finished phases of `room` that ended from `from` until before `until`, oldest first, at most `count_max`.
+    fn reopen(&self) -> Result<Database, StoreError> {
+        let database = (self.opener)(&self.path)?;
+        let meta = Meta::read(&database.begin_read()?.open_table(META)?)?;
+        // Only what has changed since is rewritten, so the file must hold the rest.
+        if meta.store_id != self.store_id || meta.commits < self.commits {
+            return Err(StoreError::Replaced);
+        }
+        Ok(database)
+    }
+}
+
+/// Takes the folder of `path` for this process alone; it is made where there is none.
+pub(super) fn lock_folder(path: &Path) -> Result<fs::File, OpenError> {
+    let folder = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    let unusable = |source| OpenError::Folder { path: folder.into(), source };
+    fs::create_dir_all(folder).map_err(unusable)?;
+    let lock = fs::File::open(folder).map_err(unusable)?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(fs::TryLockError::WouldBlock) => Err(OpenError::InUse { path: path.into() }),
+        Err(fs::TryLockError::Error(source)) => Err(unusable(source)),
+    }
+}
+
+/// Makes an empty file of a hub beside its place and moves it there, so that a half-made one is never met.
+fn create(path: &Path) -> Result<(), OpenError> {
+    let folder = path.parent().unwrap_or(Path::new(".")).to_path_buf();
+    let unusable = |source| OpenError::Folder { path: folder.clone(), source };
+    let fresh = path.with_extension("new");
+    match fs::remove_file(&fresh) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(unusable(error)),
+        _ => {}
+    }
+    let made = (|| -> Result<(), StoreError> {
+        let database = Builder::new().set_cache_size(CACHE_BYTES).create(&fresh)?;
+        let transaction = database.begin_write()?;
+        {
+            let mut meta = transaction.open_table(META)?;
+            meta.insert(FORMAT_KEY, FORMAT)?;
+            meta.insert(STORE_ID_KEY, random()?)?;
+            meta.insert(COMMITS_KEY, 0)?;
+            meta.insert(STARTS_KEY, 0)?;
+            meta.insert(REVISION_CEILING_KEY, 0)?;
+        }
+        transaction.open_table(RETAINED)?;
+        transaction.open_table(HISTORY)?;
+        transaction.open_table(SESSIONS)?;
+        transaction.commit()?;
+        Ok(())
+    })();
+    match made {
+        Ok(()) => {}
+        Err(StoreError::Io(source)) => return Err(unusable(source)),
+        Err(StoreError::Database(error)) => match *error {
+            redb::Error::Io(source) => return Err(unusable(source)),
+            error => return Err(OpenError::Access { path: path.into(), source: StoreError::of(error) }),
+        },
+        Err(source) => return Err(OpenError::Access { path: path.into(), source }),
+    }
+    fs::rename(&fresh, path).map_err(unusable)?;
+    sync_folder(path).map_err(unusable)
+}
+
+/// Makes a new name in the folder of `path` last.
+pub(super) fn sync_folder(path: &Path) -> io::Result<()> {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => fs::File::open(parent)?.sync_all(),
+        _ => fs::File::open(".")?.sync_all(),
+    }
+}
+
+fn random() -> io::Result<u64> {
+    getrandom::u64().map_err(io::Error::other)
+}
+
+struct Meta {
+    format: u64,
+    store_id: u64,
+    commits: u64,
+    starts: u64,
+    revision_ceiling: u64,
+}
+
+impl Meta {
+    fn read(table: &impl ReadableTable<&'static str, u64>) -> Result<Self, StoreError> {
+        let get = |key: &str| -> Result<u64, StoreError> {
+            Ok(table.get(key)?.ok_or_else(|| StoreError::Record(format!("`{key}` is missing")))?.value())
+        };
+        Ok(Self {
+            format: get(FORMAT_KEY)?,
+            store_id: get(STORE_ID_KEY)?,
+            commits: get(COMMITS_KEY)?,
+            starts: get(STARTS_KEY)?,
+            revision_ceiling: get(REVISION_CEILING_KEY)?,
+        })
+    }
+}
+
+/// Counts the start, which also proves that the file can be written.
+fn boot(path: &Path, database: &Database) -> Result<Meta, OpenError> {
+    let access = |source: StoreError| OpenError::Access { path: path.into(), source };
+    let read = database.begin_read().map_err(|error| access(error.into()))?;
+    let table = match read.open_table(META) {
+        Ok(table) => table,
+        Err(TableError::Storage(error)) => return Err(access(error.into())),
+        Err(error) => return Err(damaged(path, error)),
+    };
+    let mut meta = Meta::read(&table).map_err(|error| damaged(path, error))?;
+    drop((table, read));
+    if meta.format > FORMAT {
+        return Err(OpenError::Newer { path: path.into(), found: meta.format });
+    }
+    meta.starts += 1;
+    meta.commits += 1;
+    (|| -> Result<(), StoreError> {
+        let transaction = database.begin_write()?;
+        {
+            let mut table = transaction.open_table(META)?;
+            table.insert(STARTS_KEY, meta.starts)?;
+            table.insert(COMMITS_KEY, meta.commits)?;
+        }
+        transaction.commit()?;
+        Ok(())
+    })()
+    .map_err(access)?;
+    Ok(meta)
+}
+
+fn load(path: &Path, database: &Database, meta: &Meta) -> Result<Restored, OpenError> {
+    let read = || -> Result<Restored, StoreError> {
+        let reader = StoreReader { transaction: database.begin_read()? };
+        Ok(Restored {
+            values: reader.values()?,
+            sessions: reader.sessions()?,
+            revision: meta.revision_ceiling,
+            starts: meta.starts,
+        })
+    };
+    read().map_err(|error| damaged(path, error))
+}
+
+fn write(database: &Database, changes: &Changes, commits: u64, lines: u64) -> Result<(), StoreError> {
+    let transaction = database.begin_write()?;
+    {
+        let mut table = transaction.open_table(META)?;
+        table.insert(COMMITS_KEY, commits)?;
+        if let Some(ceiling) = changes.revision_ceiling {
+            table.insert(REVISION_CEILING_KEY, ceiling)?;
+        }
+    }
+    if !changes.retained.is_empty() {
+        let mut table = transaction.open_table(RETAINED)?;
+        for (topic, publication) in &changes.retained {
+            if publication.payload.is_empty() {
+                table.remove(topic.as_str())?;
+            } else {
+                table.insert(topic.as_str(), write_value(publication).as_slice())?;
+            }
+        }
+    }
+    if !changes.sessions.is_empty() {
+        let mut table = transaction.open_table(SESSIONS)?;
+        for (client_id, session) in &changes.sessions {
+            match session {
+                Some(session) => drop(table.insert(client_id.as_str(), session.as_slice())?),
+                None => drop(table.remove(client_id.as_str())?),
+            }
+        }
+    }
+    write_history(&transaction, changes, commits, lines)?;
+    transaction.commit()?;
+    Ok(())
+}
+
+fn write_history(
+    transaction: &WriteTransaction,
+    changes: &Changes,
+    commits: u64,
+    lines: u64,
+) -> Result<(), StoreError> {
+    if changes.history.is_empty() && changes.history_cutoff.is_none() {
+        return Ok(());
+    }
+    let mut table = transaction.open_table(HISTORY)?;
+    for (number, line) in (lines..).zip(&changes.history) {
+        // The commit's number keeps a line of this start apart from one of an earlier start.
+        let unique = (commits << 20) | (number & 0xF_FFFF);
+        let key = (line.room.as_str(), line.ended_at, unique);
+        table.insert(key, serde_json::to_vec(line)?.as_slice())?;
+    }
+    if let Some(cutoff) = changes.history_cutoff {
+        table.retain(|(_, ended_at, _), _| ended_at >= cutoff)?;
+    }
+    Ok(())
+}
+
+fn damaged(path: &Path, detail: impl ToString) -> OpenError {
+    OpenError::Damaged { path: path.into(), detail: detail.to_string() }
+}
+
+fn open_error(path: &Path, error: DatabaseError) -> OpenError {
+    use redb::StorageError::{Corrupted, Io};
+    match error {
+        DatabaseError::DatabaseAlreadyOpen => OpenError::InUse { path: path.into() },
+        DatabaseError::UpgradeRequired(_) | DatabaseError::RepairAborted => damaged(path, error),
+        DatabaseError::Storage(Corrupted(detail)) => damaged(path, detail),
+        DatabaseError::Storage(Io(error))
+            if matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof) =>
+        {
+            damaged(path, error)
+        }
+        error => OpenError::Access { path: path.into(), source: error.into() },
+    }
+}
+
+/// What the file held at one moment. Reading it neither waits for commits nor holds them up; it blocks.
+pub(super) struct StoreReader {
+    transaction: ReadTransaction,
+}
+
+impl std::fmt::Debug for StoreReader {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("StoreReader")
+    }
+}
+
+impl StoreReader {
+    pub(super) fn values(&self) -> Result<Vec<Publication>, StoreError> {
+        let mut values = Vec::new();
+        for entry in self.transaction.open_table(RETAINED)?.range::<&str>(..)? {
+            let (topic, bytes) = entry?;
+            let topic = topic.value();
+            let value = read_value(topic, bytes.value());
+            values.push(value.ok_or_else(|| StoreError::Record(format!("the value of `{topic}` is unreadable")))?);
+        }
+        Ok(values)
+    }
+
+    fn sessions(&self) -> Result<Vec<(String, Vec<u8>)>, StoreError> {
+        let mut sessions = Vec::new();
+        for entry in self.transaction.open_table(SESSIONS)?.range::<&str>(..)? {
+            let (client_id, bytes) = entry?;
+            sessions.push((client_id.value().to_owned(), bytes.value().to_vec()));
+        }
+        Ok(sessions)
+    }
+
+    /// The finished phases of `room` that ended from `from` until before `until`, oldest first; where there are more than
+    /// `entries_max`, the newest of them.
     pub(super) fn history(
         &self,
         room: &str,
         from: i64,
         until: i64,
-        count_max: usize,
-    ) -> Result<Vec<HistoryEntry>, String> {
-        let query = || -> Result<Vec<HistoryEntry>, redb::Error> {
-            let read = self.database.begin_read()?;
-            let table = read.open_table(HISTORY)?;
-            let range = (Bound::Included((room, from, 0)), Bound::Excluded((room, until, 0)));
-            let mut entries = Vec::new();
-            for entry in table.range::<(&str, i64, u64)>(range)?.take(count_max) {
-                let (_, value) = entry?;
-                entries.extend(serde_json::from_slice::<HistoryEntry>(value.value()).ok());
-            }
-            Ok(entries)
-        };
-        query().map_err(|e| e.to_string())
-    }
-
-    /// Copies everything into a new file at `path`, as it is at this moment.
-    pub(super) fn copy_to(&self, path: &Path) -> Result<(), String> {
-        let copy = || -> Result<(), redb::Error> {
-            let target = Database::create(path)?;
-            let read = self.database.begin_read()?;
-            let write = target.begin_write()?;
-            {
-                let mut meta = write.open_table(META)?;
-                for entry in read.open_table(META)?.iter()? {
-                    let (name, value) = entry?;
-                    meta.insert(name.value(), value.value())?;
-                }
-                for table in [RETAINED, SESSIONS] {
-                    let mut copy = write.open_table(table)?;
-                    for entry in read.open_table(table)?.iter()? {
-                        let (key, value) = entry?;
-                        copy.insert(key.value(), value.value())?;
-                    }
-                }
-                let mut history = write.open_table(HISTORY)?;
-                for entry in read.open_table(HISTORY)?.iter()? {
-                    let (key, value) = entry?;
-                    history.insert(key.value(), value.value())?;
-                }
-            }
-            write.commit()?;
-            Ok(())
-        };
-        copy().map_err(|e| e.to_string())
-    }
-}
-
-fn explain(path: &Path, error: DatabaseError) -> OpenError {
-    let path = path.to_owned();
-    match error {
-        DatabaseError::DatabaseAlreadyOpen => OpenError::InUse { path },
-        DatabaseError::Storage(StorageError::Io(source))
-            if !matches!(source.kind(), io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof) =>
-        {
-            OpenError::Read { path, source }
+        entries_max: usize,
+    ) -> Result<Vec<HistoryEntry>, StoreError> {
+        let table = self.transaction.open_table(HISTORY)?;
+        let mut entries = Vec::new();
+        for entry in table.range((room, from, 0)..(room, until.max(from), 0))?.rev().take(entries_max) {
+            entries.push(serde_json::from_slice(entry?.1.value())?);
         }
-        other => OpenError::Damaged { path, reason: other.to_string() },
+        entries.reverse();
+        Ok(entries)
+    }
+
+    /// Copies everything into a new file at `path`, which must not exist; there it is whole or not at all.
+    pub(super) fn copy_to(&self, path: &Path) -> Result<(), StoreError> {
+        let fresh = path.with_extension("part");
+        let copied = self.copy_into(&fresh).and_then(|()| Ok(fs::hard_link(&fresh, path)?));
+        let removed = fs::remove_file(&fresh);
+        copied?;
+        removed?;
+        Ok(sync_folder(path)?)
+    }
+
+    fn copy_into(&self, fresh: &Path) -> Result<(), StoreError> {
+        let file = fs::OpenOptions::new().read(true).write(true).create_new(true).open(fresh)?;
+        let database = Builder::new().set_cache_size(CACHE_BYTES).create_file(file)?;
+        let transaction = database.begin_write()?;
+        self.copy_table(&transaction, META)?;
+        self.copy_table(&transaction, RETAINED)?;
+        self.copy_table(&transaction, HISTORY)?;
+        self.copy_table(&transaction, SESSIONS)?;
+        transaction.commit()?;
+        Ok(())
+    }
+
+    fn copy_table<K, V>(&self, to: &WriteTransaction, table: TableDefinition<'static, K, V>) -> Result<(), StoreError>
+    where
+        K: redb::Key + 'static,
+        V: redb::Value + 'static,
+    {
+        let from = self.transaction.open_table(table)?;
+        let mut to = to.open_table(table)?;
+        for entry in from.iter()? {
+            let (key, value) = entry?;
+            to.insert(key.value(), value.value())?;
+        }
+        Ok(())
     }
 }
+
+#[cfg(test)]
+pub(super) mod tests;

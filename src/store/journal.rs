@@ -1,77 +1,98 @@
-//! The journal: writes what must last, in groups, on a thread of its own.
+//! The journal: keeps the file in step with the engine, by group commit.
 //!
-//! A commit begins at once when nothing was written lately, else 20 ms after the one before; what nobody waits for rides along
-//! within a second. Of each topic only the latest value is written. When the disk refuses, nothing is forgotten: the latest
-//! values stay in memory, the file is opened anew after a while, and everything is written then.
+//! One thread collects what is to be written and merges it, another writes; so neither the engine nor anybody who delivers
+//! ever waits for the disk. A commit begins at once when none was begun in the last 20 ms, one is under way at a time, and
+//! what comes meanwhile goes into the next, the latest value per topic. Values of QoS 0 ride along, within a second.
 //!
-//! What a value means does not belong here, nor refusing anybody: the engine does that, by [`StoreHealth`].
+//! When the disk fails, [`StoreHealth`] says so (the engine then refuses what must last), what is not on disk stays in
+//! memory, and the file is opened again and brought up to date with growing pauses.
+//!
+//! Tables do not belong here; those are [`file`](super::file)'s.
 
 use std::{
     io,
     path::{Path, PathBuf},
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
-use tokio::sync::{mpsc, oneshot, watch};
-use tracing::{error, info, warn};
+use tokio::{
+    sync::{mpsc, oneshot, watch},
+    time::Instant,
+};
 
 use super::{
-    file::{Changes, File, OpenError, Restored},
-    record::{HistoryEntry, write_value},
+    file::{self, Changes, OpenError, Opener, Restored, StoreError, StoreFile, StoreReader},
+    record::HistoryEntry,
 };
 use crate::{
-    domain::publication::{Level, Publication, Qos},
+    domain::publication::{Level, Qos},
     engine::{JournalEntry, REVISION_BLOCK, Settled, StoreHealth},
 };
 
-/// How far apart commits are while there is a stream of them.
-const COMMIT_APART: Duration = Duration::from_millis(20);
-/// How long something that nobody waits for may wait.
-const RIDE_ALONG: Duration = Duration::from_secs(1);
-/// How long after a failure the file is tried again.
-const RETRY_AFTER: Duration = Duration::from_secs(1);
-/// How many requests may wait.
+/// How many requests may wait for the journal before whoever asks has to wait.
 const REQUESTS_MAX: usize = 256;
+/// How many entries are taken in before it is looked whether a commit is due.
+const ENTRIES_AT_ONCE: usize = 256;
+/// How many finished phases are kept in memory while the disk fails; the oldest go first.
+const HISTORY_WAITING_MAX: usize = 10_000;
 /// The most finished phases that one query returns.
 const HISTORY_ENTRIES_MAX: usize = 20_000;
+
+/// How the journal takes its time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct JournalSettings {
+    /// The least time from the begin of one commit to the begin of the next.
+    pub commit_gap: Duration,
+    /// The longest that a value of QoS 0 waits for a commit.
+    pub lazy_delay: Duration,
+    /// The first pause after a failure; each further one is twice as long.
+    pub retry_delay: Duration,
+    /// The longest pause between two attempts.
+    pub retry_delay_max: Duration,
+}
+
+impl Default for JournalSettings {
+    fn default() -> Self {
+        Self {
+            commit_gap: Duration::from_millis(20),
+            lazy_delay: Duration::from_secs(1),
+            retry_delay: Duration::from_millis(250),
+            retry_delay_max: Duration::from_secs(5),
+        }
+    }
+}
 
 /// An open journal that does not run yet.
 #[derive(Debug)]
 pub struct Journal {
-    path: PathBuf,
-    file: File,
+    file: StoreFile,
+    settings: JournalSettings,
+    /// The newest revision that may have been given.
     revision: u64,
-}
-
-#[derive(Debug)]
-enum Request {
-    History { room: String, from: i64, until: i64, reply: oneshot::Sender<Result<Vec<HistoryEntry>, String>> },
-    Session { client_id: String, session: Option<Vec<u8>>, reply: oneshot::Sender<()> },
-    Forget { before: i64 },
-    Backup { path: PathBuf, reply: oneshot::Sender<Result<(), String>> },
-    Stop { reply: oneshot::Sender<()> },
-}
-
-/// The way to a running journal. Cheap to clone.
-#[derive(Debug, Clone)]
-pub struct JournalHandle {
-    requests: mpsc::Sender<Request>,
 }
 
 impl Journal {
     /// Opens the journal at `path`, or begins one, and reads what an earlier run left. Blocks.
     ///
     /// # Errors
-    /// Why the file cannot be used; a damaged or foreign one is never replaced by an empty one.
+    /// The folder cannot be used, another process has it, or the file is damaged, foreign or newer: one sentence that names
+    /// it. A file that cannot be read is never taken for an empty one.
     pub fn open(path: &Path) -> Result<(Self, Restored), OpenError> {
-        let file = File::open(path)?;
-        let damaged = |reason| OpenError::Damaged { path: path.to_owned(), reason };
-        let restored = file.restore().map_err(damaged)?;
-        file.count_start(restored.starts).map_err(damaged)?;
-        let ceiling = Changes { revision_ceiling: Some(restored.revision + REVISION_BLOCK), ..Changes::default() };
-        file.commit(&ceiling).map_err(damaged)?;
-        Ok((Self { path: path.to_owned(), file, revision: restored.revision }, restored))
+        Self::open_with(path, Box::new(file::open_database))
+    }
+
+    pub(super) fn open_with(path: &Path, opener: Opener) -> Result<(Self, Restored), OpenError> {
+        let (mut file, restored) = StoreFile::open(path, opener)?;
+        let reserved = Changes { revision_ceiling: Some(restored.revision + REVISION_BLOCK), ..Changes::default() };
+        file.commit(&reserved).map_err(|source| OpenError::Access { path: path.to_owned(), source })?;
+        Ok((Self { file, settings: JournalSettings::default(), revision: restored.revision }, restored))
+    }
+
+    /// The same with `settings`.
+    #[must_use]
+    pub fn with_settings(self, settings: JournalSettings) -> Self {
+        Self { settings, ..self }
     }
 
     /// Up to which revision the file knows of.
@@ -80,7 +101,8 @@ impl Journal {
         self.revision + REVISION_BLOCK
     }
 
-    /// Starts writing `entries` on a thread of its own, until they end or [`JournalHandle::stop`].
+    /// Begins to write what `entries` bring, on threads of its own, until [`JournalHandle::stop`] or until `entries` and all
+    /// handles are gone; tells in `health` how the disk does and in `revision_ceiling` what is reserved.
     ///
     /// # Errors
     /// The system's, when it has no thread to give.
@@ -90,26 +112,48 @@ impl Journal {
         health: watch::Sender<StoreHealth>,
         revision_ceiling: watch::Sender<u64>,
     ) -> io::Result<JournalHandle> {
-        let (requests, receiver) = mpsc::channel(REQUESTS_MAX);
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
-        let writer = Writer {
-            revision: self.revision,
-            ceiling: self.revision_ceiling(),
-            path: self.path,
-            file: Some(self.file),
-            health,
-            revision_ceiling,
+        let ceiling = self.revision_ceiling();
+        let (requests, requested) = mpsc::channel(REQUESTS_MAX);
+        // One commit at a time, and readers that ask for a look.
+        let (jobs, work) = mpsc::channel(16);
+        let file = self.file;
+        let disk = thread::Builder::new().name("disk".into()).spawn(move || write_to_disk(file, work))?;
+        // The readers' way must not keep the disk thread alive once the journal has ended.
+        let readers = jobs.downgrade();
+        let collector = Collector {
+            settings: self.settings,
             changes: Changes::default(),
             waiting: Vec::new(),
-            saved: Vec::new(),
-            due: None,
-            last_commit: None,
+            urgent: false,
+            lazy_since: None,
+            last_begun: None,
+            failure: None,
+            revision: self.revision,
+            ceiling,
+            jobs,
+            health,
+            revision_ceiling,
         };
-        thread::Builder::new()
-            .name("journal".into())
-            .spawn(move || runtime.block_on(writer.run(entries, receiver)))
-            .map(|_| JournalHandle { requests })
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+        thread::Builder::new().name("journal".into()).spawn(move || {
+            let stopped = runtime.block_on(collector.run(entries, requested));
+            if disk.join().is_err() {
+                tracing::error!("the thread that writes the journal panicked");
+            }
+            // Only now the file is closed.
+            if let Some(reply) = stopped {
+                let _ = reply.send(());
+            }
+        })?;
+        Ok(JournalHandle { requests, readers })
     }
+}
+
+/// The way to a running journal. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct JournalHandle {
+    requests: mpsc::Sender<Request>,
+    readers: mpsc::WeakSender<Job>,
 }
 
 impl JournalHandle {
@@ -118,13 +162,24 @@ impl JournalHandle {
     /// # Errors
     /// A sentence, when the file cannot be read at the moment.
     pub async fn history(&self, room: String, from: i64, until: i64) -> Result<Vec<HistoryEntry>, String> {
-        self.ask(|reply| Request::History { room, from, until, reply }).await?
+        self.look(move |reader| reader.history(&room, from, until, HISTORY_ENTRIES_MAX)).await
+    }
+
+    /// Writes a copy of everything to `path`, which must not exist: whole or not at all.
+    ///
+    /// # Errors
+    /// A sentence that says why there is no copy.
+    pub async fn backup(&self, path: PathBuf) -> Result<(), String> {
+        if path.exists() {
+            return Err(format!("`{}` exists already", path.display()));
+        }
+        self.look(move |reader| reader.copy_to(&path)).await
     }
 
     /// Keeps `session` for `client_id`, or forgets it; done when it is on disk.
     ///
     /// # Errors
-    /// A sentence, when the hub stops before that.
+    /// A sentence, when the disk fails or the hub stops before that.
     pub async fn keep_session(&self, client_id: String, session: Option<Vec<u8>>) -> Result<(), String> {
         self.ask(|reply| Request::Session { client_id, session, reply }).await
     }
@@ -135,208 +190,309 @@ impl JournalHandle {
         let _ = self.requests.send(Request::Forget { before }).await;
     }
 
-    /// Writes a copy of everything to `path`, which must not exist.
-    ///
-    /// # Errors
-    /// A sentence that says why there is no copy.
-    pub async fn backup(&self, path: PathBuf) -> Result<(), String> {
-        self.ask(|reply| Request::Backup { path, reply }).await?
-    }
-
-    /// Writes what is left and ends.
+    /// Writes what is left, closes the file and ends.
     pub async fn stop(&self) {
         let _ = self.ask(|reply| Request::Stop { reply }).await;
     }
 
-    async fn ask<T>(&self, request: impl FnOnce(oneshot::Sender<T>) -> Request) -> Result<T, String> {
-        let (reply, answer) = oneshot::channel();
+    /// Reads on a thread of its own what is on disk, everything that was handed in before included.
+    async fn look<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&StoreReader) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, String> {
+        self.ask(|reply| Request::Flush { reply }).await?;
         let gone = || "the journal is closed".to_owned();
-        self.requests.send(request(reply)).await.map_err(|_| gone())?;
-        answer.await.map_err(|_| gone())
+        let (reply, reader) = oneshot::channel();
+        let jobs = self.readers.upgrade().ok_or_else(gone)?;
+        jobs.send(Job::Read(reply)).await.map_err(|_| gone())?;
+        drop(jobs);
+        let reader = reader.await.map_err(|_| gone())?.map_err(|e| e.to_string())?;
+        let read = tokio::task::spawn_blocking(move || read(&reader)).await;
+        read.map_err(|_| "reading the journal's file failed".to_owned())?.map_err(|e| e.to_string())
+    }
+
+    async fn ask(&self, request: impl FnOnce(oneshot::Sender<()>) -> Request) -> Result<(), String> {
+        let (reply, answer) = oneshot::channel();
+        self.requests.send(request(reply)).await.map_err(|_| "the journal is closed".to_owned())?;
+        answer.await.map_err(|_| "the journal cannot be written at the moment".to_owned())
     }
 }
 
-struct Writer {
-    path: PathBuf,
-    file: Option<File>,
-    health: watch::Sender<StoreHealth>,
-    revision_ceiling: watch::Sender<u64>,
-    /// The newest revision given, and the newest that the file knows of.
-    revision: u64,
-    ceiling: u64,
-    changes: Changes,
-    waiting: Vec<Settled>,
-    saved: Vec<oneshot::Sender<()>>,
-    due: Option<Instant>,
-    last_commit: Option<Instant>,
+#[derive(Debug)]
+enum Request {
+    Flush { reply: oneshot::Sender<()> },
+    Session { client_id: String, session: Option<Vec<u8>>, reply: oneshot::Sender<()> },
+    Forget { before: i64 },
+    Stop { reply: oneshot::Sender<()> },
 }
 
-impl Writer {
-    async fn run(mut self, mut entries: mpsc::Receiver<JournalEntry>, mut requests: mpsc::Receiver<Request>) {
-        let mut stopped = Vec::new();
-        let mut open = true;
-        while open {
-            let due = self.due;
-            let timer = async move {
-                match due {
-                    Some(due) => tokio::time::sleep_until(due.into()).await,
-                    None => std::future::pending().await,
-                }
-            };
-            tokio::select! {
-                biased;
-                () = timer => self.commit(),
-                request = requests.recv() => match request {
-                    Some(Request::Stop { reply }) => {
-                        stopped.push(reply);
-                        while let Ok(entry) = entries.try_recv() {
-                            self.take(entry);
-                        }
-                        open = false;
-                    }
-                    Some(request) => self.answer(request),
-                    None => open = false,
-                },
-                entry = entries.recv() => match entry {
-                    Some(entry) => {
-                        self.take(entry);
-                        while let Ok(entry) = entries.try_recv() {
-                            self.take(entry);
-                        }
-                    }
-                    None => open = false,
-                },
+/// What the thread that owns the file is asked to do.
+#[derive(Debug)]
+enum Job {
+    Commit { changes: Changes, reply: oneshot::Sender<Committed> },
+    Read(oneshot::Sender<Result<StoreReader, StoreError>>),
+}
+
+#[derive(Debug)]
+struct Committed {
+    changes: Changes,
+    result: Result<(), StoreError>,
+}
+
+fn write_to_disk(mut file: StoreFile, mut work: mpsc::Receiver<Job>) {
+    while let Some(job) = work.blocking_recv() {
+        match job {
+            Job::Commit { changes, reply } => {
+                let result = file.commit(&changes);
+                let _ = reply.send(Committed { changes, result });
+            }
+            Job::Read(reply) => {
+                let _ = reply.send(file.reader());
             }
         }
-        // After a clean stop the next revision follows the last one.
-        self.changes.revision_ceiling = Some(self.revision);
-        self.commit();
-        for reply in stopped {
-            let _ = reply.send(());
+    }
+}
+
+/// Somebody who waits until everything that was handed in before is on disk. Dropped, it tells that it is not.
+#[derive(Debug)]
+enum Waiting {
+    Answers(Settled),
+    Request(oneshot::Sender<()>),
+}
+
+impl Waiting {
+    fn kept(self) {
+        match self {
+            Self::Answers(settled) => settled.send(),
+            Self::Request(reply) => drop(reply.send(())),
         }
     }
 
-    fn take(&mut self, entry: JournalEntry) {
-        let mut urgent = !entry.settled.is_empty();
-        for publication in entry.batch.publications.iter().filter(|p| p.level == Level::Retained) {
-            urgent |= publication.qos != Qos::AtMostOnce;
-            self.note(publication);
+    fn failed(self) {
+        match self {
+            Self::Answers(settled) => settled.fail(),
+            Self::Request(reply) => drop(reply),
         }
-        self.changes.history.extend(entry.finished.iter().map(HistoryEntry::from));
+    }
+}
+
+struct Failure {
+    delay: Duration,
+    next_try: Instant,
+}
+
+struct InFlight {
+    done: oneshot::Receiver<Committed>,
+    waiting: Vec<Waiting>,
+    begun: Instant,
+}
+
+/// Collects what is to be written. Its maps hold one value a topic, so they are bounded by the retained tree.
+struct Collector {
+    settings: JournalSettings,
+    changes: Changes,
+    waiting: Vec<Waiting>,
+    /// Whether the next commit may come at once: somebody waits, or something is of QoS 1 or 2.
+    urgent: bool,
+    /// Since when something that is not urgent waits.
+    lazy_since: Option<Instant>,
+    last_begun: Option<Instant>,
+    failure: Option<Failure>,
+    /// The newest revision that was given, and the newest that the file knows of.
+    revision: u64,
+    ceiling: u64,
+    jobs: mpsc::Sender<Job>,
+    health: watch::Sender<StoreHealth>,
+    revision_ceiling: watch::Sender<u64>,
+}
+
+impl Collector {
+    async fn run(
+        mut self,
+        mut entries: mpsc::Receiver<JournalEntry>,
+        mut requests: mpsc::Receiver<Request>,
+    ) -> Option<oneshot::Sender<()>> {
+        let mut in_flight: Option<InFlight> = None;
+        let mut taken = Vec::with_capacity(ENTRIES_AT_ONCE);
+        let (mut entries_open, mut requests_open) = (true, true);
+        let mut stop = None;
+        loop {
+            if in_flight.is_none() {
+                if !entries_open && !requests_open {
+                    return self.end(None).await;
+                }
+                if self.due().is_some_and(|due| due <= Instant::now()) {
+                    in_flight = self.begin().await;
+                }
+            }
+            if stop.is_some() && in_flight.is_none() {
+                while let Ok(entry) = entries.try_recv() {
+                    self.take_entry(entry);
+                }
+                return self.end(stop).await;
+            }
+            let due = if in_flight.is_none() { self.due() } else { None };
+            tokio::select! {
+                biased;
+                committed = async { (&mut in_flight.as_mut()?.done).await.ok() }, if in_flight.is_some() => {
+                    if let Some(commit) = in_flight.take() {
+                        self.finish(commit, committed);
+                    }
+                }
+                () = tokio::time::sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {}
+                request = requests.recv(), if requests_open => match request {
+                    Some(Request::Stop { reply }) => { stop = Some(reply); requests_open = false; }
+                    Some(request) => self.take_request(request),
+                    None => requests_open = false,
+                },
+                count = entries.recv_many(&mut taken, ENTRIES_AT_ONCE), if entries_open => {
+                    entries_open = count > 0;
+                    for entry in taken.drain(..) {
+                        self.take_entry(entry);
+                    }
+                }
+            }
+        }
+    }
+
+    fn take_entry(&mut self, entry: JournalEntry) {
+        for publication in entry.batch.publications.iter().filter(|publication| publication.level == Level::Retained) {
+            self.changes.retained.insert(publication.topic.clone(), publication.clone());
+            if publication.qos == Qos::AtMostOnce {
+                self.lazy_since.get_or_insert_with(Instant::now);
+            } else {
+                self.urgent = true;
+            }
+        }
+        if !entry.finished.is_empty() {
+            self.changes.history.extend(entry.finished.iter().map(HistoryEntry::from));
+            self.bound_history();
+            self.urgent = true;
+        }
         if let Some(revision) = entry.revision {
             self.revision = self.revision.max(revision);
             if self.revision + REVISION_BLOCK / 2 > self.ceiling {
                 self.changes.revision_ceiling = Some(self.revision + REVISION_BLOCK);
+                self.urgent = true;
             }
         }
         if !entry.settled.is_empty() {
-            self.waiting.push(entry.settled);
+            self.wait(Waiting::Answers(entry.settled));
         }
-        self.want_commit(urgent);
     }
 
-    fn note(&mut self, publication: &Publication) {
-        let value = (!publication.payload.is_empty()).then(|| write_value(publication));
-        self.changes.values.insert(publication.topic.as_str().to_owned(), value);
-    }
-
-    fn want_commit(&mut self, urgent: bool) {
-        if self.file.is_none() {
-            return;
-        }
-        let now = Instant::now();
-        let wanted = match self.last_commit {
-            _ if !urgent => now + RIDE_ALONG,
-            Some(last) => now.max(last + COMMIT_APART),
-            None => now,
-        };
-        self.due = Some(self.due.map_or(wanted, |due| due.min(wanted)));
-    }
-
-    fn answer(&mut self, request: Request) {
-        let closed = || "the hub's file cannot be read at the moment".to_owned();
+    fn take_request(&mut self, request: Request) {
         match request {
-            Request::History { room, from, until, reply } => {
-                // What is not written yet belongs to the answer too.
-                self.commit();
-                let found = match &self.file {
-                    Some(file) => file.history(&room, from, until, HISTORY_ENTRIES_MAX),
-                    None => Err(closed()),
-                };
-                let _ = reply.send(found);
-            }
+            Request::Flush { reply } => self.wait(Waiting::Request(reply)),
             Request::Session { client_id, session, reply } => {
                 self.changes.sessions.insert(client_id, session);
-                self.saved.push(reply);
-                self.want_commit(true);
+                self.wait(Waiting::Request(reply));
             }
             Request::Forget { before } => {
-                self.changes.forget_before = Some(before);
-                self.want_commit(false);
+                self.changes.history_cutoff = self.changes.history_cutoff.max(Some(before));
+                self.lazy_since.get_or_insert_with(Instant::now);
             }
-            Request::Backup { path, reply } => {
-                self.commit();
-                let done = match &self.file {
-                    Some(_) if path.exists() => Err(format!("`{}` exists already", path.display())),
-                    Some(file) => file.copy_to(&path),
-                    None => Err(closed()),
-                };
-                let _ = reply.send(done);
-            }
+            // Taken by the loop.
             Request::Stop { reply } => drop(reply),
         }
     }
 
-    fn commit(&mut self) {
-        self.due = None;
-        if self.file.is_none() {
-            self.reopen();
+    fn wait(&mut self, waiting: Waiting) {
+        if self.failure.is_some() {
+            waiting.failed();
+        } else {
+            self.waiting.push(waiting);
+            self.urgent = true;
         }
-        let Some(file) = &self.file else { return };
-        let began = Instant::now();
-        let written = if self.changes.is_empty() { Ok(()) } else { file.commit(&self.changes) };
-        self.last_commit = Some(Instant::now());
-        match written {
-            Ok(()) => {
-                metrics::histogram!("lockstep_journal_commit_seconds").record(began.elapsed().as_secs_f64());
-                if let Some(ceiling) = self.changes.revision_ceiling {
+    }
+
+    fn bound_history(&mut self) {
+        let surplus = self.changes.history.len().saturating_sub(HISTORY_WAITING_MAX);
+        if surplus > 0 {
+            tracing::warn!(lines = surplus, "the history lost lines: the disk has failed for too long");
+            self.changes.history.drain(..surplus);
+        }
+    }
+
+    /// When the next commit is to begin.
+    fn due(&self) -> Option<Instant> {
+        if let Some(failure) = &self.failure {
+            return Some(failure.next_try);
+        }
+        let wanted = if self.urgent {
+            Some(Instant::now())
+        } else {
+            self.lazy_since.map(|since| since + self.settings.lazy_delay)
+        };
+        let earliest = self.last_begun.map(|begun| begun + self.settings.commit_gap);
+        wanted.map(|wanted| earliest.map_or(wanted, |earliest| wanted.max(earliest)))
+    }
+
+    /// Hands over what has collected. Where nothing is to be written, whoever waits is answered: all before is on disk.
+    async fn begin(&mut self) -> Option<InFlight> {
+        self.urgent = false;
+        self.lazy_since = None;
+        let waiting = std::mem::take(&mut self.waiting);
+        if self.changes.is_empty() && self.failure.is_none() {
+            waiting.into_iter().for_each(Waiting::kept);
+            return None;
+        }
+        let begun = Instant::now();
+        self.last_begun = Some(begun);
+        let changes = std::mem::take(&mut self.changes);
+        let (reply, done) = oneshot::channel();
+        // A closed channel shows in `done`, whose sender goes with it.
+        let _ = self.jobs.send(Job::Commit { changes, reply }).await;
+        Some(InFlight { done, waiting, begun })
+    }
+
+    fn finish(&mut self, commit: InFlight, committed: Option<Committed>) {
+        metrics::histogram!("lockstep_journal_commit_seconds").record(commit.begun.elapsed().as_secs_f64());
+        let reason = match committed {
+            Some(Committed { result: Ok(()), changes }) => {
+                if let Some(ceiling) = changes.revision_ceiling {
                     self.ceiling = ceiling;
                     self.revision_ceiling.send_replace(ceiling);
                 }
-                self.changes = Changes::default();
-                self.waiting.drain(..).for_each(Settled::send);
-                for reply in self.saved.drain(..) {
-                    let _ = reply.send(());
-                }
-                if *self.health.borrow() != StoreHealth::Healthy {
-                    info!(path = %self.path.display(), "the journal can be written again");
+                commit.waiting.into_iter().for_each(Waiting::kept);
+                if self.failure.take().is_some() {
+                    tracing::info!("the journal can be written again; everything is on disk");
                     self.health.send_replace(StoreHealth::Healthy);
                 }
+                return;
             }
-            Err(reason) => self.failed(reason),
-        }
-    }
-
-    /// Nobody may be told that it is kept; the values themselves stay in memory and are written later.
-    fn failed(&mut self, reason: String) {
+            Some(Committed { changes, result: Err(error) }) => {
+                self.changes.put_beneath(changes);
+                self.bound_history();
+                error.to_string()
+            }
+            None => "the thread that writes it has ended".to_owned(),
+        };
+        commit.waiting.into_iter().for_each(Waiting::failed);
+        self.waiting.drain(..).for_each(Waiting::failed);
         metrics::counter!("lockstep_journal_failures_total").increment(1);
-        if *self.health.borrow() == StoreHealth::Healthy {
-            error!(path = %self.path.display(), reason, "the journal cannot be written; commands are refused until it can");
+        let delay = match &self.failure {
+            None => self.settings.retry_delay,
+            Some(failure) => (failure.delay * 2).min(self.settings.retry_delay_max),
+        };
+        if self.failure.is_none() {
+            tracing::error!(reason, "the journal cannot be written; what must last is refused until it can");
         }
+        self.failure = Some(Failure { delay, next_try: Instant::now() + delay });
         self.health.send_replace(StoreHealth::Failing { reason });
-        self.waiting.drain(..).for_each(Settled::fail);
-        self.saved.clear();
-        self.file = None;
-        self.due = Some(Instant::now() + RETRY_AFTER);
     }
 
-    fn reopen(&mut self) {
-        match File::open(&self.path) {
-            Ok(file) => self.file = Some(file),
-            Err(e) => {
-                warn!(path = %self.path.display(), error = %e, "the journal cannot be opened; trying again");
-                self.due = Some(Instant::now() + RETRY_AFTER);
-            }
+    /// Writes the rest and lets go of the file.
+    async fn end(mut self, stop: Option<oneshot::Sender<()>>) -> Option<oneshot::Sender<()>> {
+        // After a clean stop the next revision follows the last one.
+        self.changes.revision_ceiling = Some(self.revision);
+        if let Some(mut commit) = self.begin().await {
+            let committed = (&mut commit.done).await.ok();
+            self.finish(commit, committed);
         }
+        stop
     }
 }
+
+#[cfg(test)]
+mod tests;

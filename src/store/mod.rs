@@ -3,13 +3,12 @@
 //! What a value means does not belong here, nor when a sender is answered beyond «it is on disk now». Types of redb appear in
 //! `file` alone.
 
+mod backup;
 mod file;
 mod journal;
 mod record;
 
-pub use file::{OpenError, Restored};
-pub use journal::{Journal, JournalHandle};
+pub use backup::{Restoration, RestoreError, restore};
+pub use file::{OpenError, Restored, StoreError};
+pub use journal::{Journal, JournalHandle, JournalSettings};
 pub use record::{HistoryEntry, Outcome};
-
-#[cfg(test)]
-mod tests;

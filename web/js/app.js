@@ -19,6 +19,7 @@ addEventListener("phase", (event) => {
   const title = `${state.paused ? "⏸ " : ""}${timed} – ${store.room?.name ?? "Lockstep"}`;
   if (document.title !== title) document.title = title;
   attend(state, message, store.live);
+  if (!performance.getEntriesByName("first-state").length) performance.mark("first-state");
 });
 
 /** Shows what the address says. */
@@ -72,6 +73,7 @@ await Promise.all([
   import("./elements/alerts.js"),
   import("./elements/theme-toggle.js"),
   import("./elements/settings.js"),
+  import("./elements/share.js"),
   import("./elements/room-title.js"),
   import("./elements/room.js"),
 ]);

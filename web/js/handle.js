@@ -9,6 +9,7 @@ export class Handle {
   /** The hand's value, null when it wishes nothing. @type {number|null} */ wish = null;
   held = false;
   #hubSeq = 0;
+  #unsent = false;
   #underWay = 0;
   #ackedSeq = 0;
 
@@ -31,10 +32,12 @@ export class Handle {
   /** The hand moved it. */
   move(/** @type {number} */ value) {
     this.wish = value;
+    this.#unsent = true;
   }
 
-  /** A command went out. */
+  /** A command with the latest wish went out. */
   sent() {
+    this.#unsent = false;
     this.#underWay += 1;
   }
 
@@ -62,16 +65,17 @@ export class Handle {
   /** Nothing that was wished will happen (the connection is gone, or the answer's state never came). */
   giveUp() {
     this.#underWay = 0;
+    this.#unsent = false;
     this.wish = null;
   }
 
   /** True when only the state that follows an acknowledgement is missing. */
   get awaitsState() {
-    return this.wish !== null && !this.held && this.#underWay <= 0;
+    return this.wish !== null && !this.held && !this.#unsent && this.#underWay <= 0;
   }
 
   #settle() {
-    if (this.held || this.#underWay > 0) return;
+    if (this.held || this.#unsent || this.#underWay > 0) return;
     // After an ack the state may be a frame away; until it is here the hub's value is older than the wish.
     if (this.wish !== null && this.#ackedSeq > this.#hubSeq && this.wish !== this.hub) return;
     this.wish = null;

@@ -5,7 +5,8 @@
 use super::{BrowserId, frames::Wire};
 use crate::{
     domain::topic::{Filter, Topic},
-    http::{access::Rights, stream::Outgoing},
+    http::stream::Outgoing,
+    policy::ReadRights,
 };
 
 /// What makes two browsers the same audience.
@@ -13,12 +14,12 @@ use crate::{
 pub(super) struct Key {
     /// Sorted, each once.
     pub(super) filters: Vec<Filter>,
-    pub(super) rights: Rights,
+    pub(super) rights: ReadRights,
     pub(super) wire: Wire,
 }
 
 impl Key {
-    pub(super) const fn new(rights: Rights, wire: Wire) -> Self {
+    pub(super) const fn new(rights: ReadRights, wire: Wire) -> Self {
         Self { filters: Vec::new(), rights, wire }
     }
 
@@ -39,7 +40,7 @@ impl Key {
     }
 
     pub(super) fn matches(&self, topic: &Topic) -> bool {
-        self.filters.iter().any(|filter| filter.matches(topic.as_str())) && self.rights.may_receive(topic)
+        self.filters.iter().any(|filter| filter.matches(topic.as_str())) && self.rights.may_receive(topic.as_str())
     }
 }
 

@@ -73,7 +73,7 @@ pub(super) fn msg(topic: &str, payload: &[u8], is_level: bool, seq: u64) -> Vec<
 }
 
 /// One entry of a snapshot's `topics`; an empty payload stands for a topic that has none any more.
-pub(super) fn put_entry(out: &mut Vec<u8>, topic: &str, payload: &[u8], seq: u64) {
+pub(in crate::http) fn put_entry(out: &mut Vec<u8>, topic: &str, payload: &[u8], seq: u64) {
     out.push(b'{');
     put_topic(out, topic);
     if payload.is_empty() {
@@ -104,7 +104,7 @@ fn put_seq(out: &mut Vec<u8>, seq: u64) {
 }
 
 /// The payload and its format: JSON as JSON, other UTF-8 as a string, the rest as base64.
-pub(in crate::http) fn put_payload(out: &mut Vec<u8>, payload: &[u8]) {
+fn put_payload(out: &mut Vec<u8>, payload: &[u8]) {
     out.extend_from_slice(br#","payload":"#);
     let format: &[u8] = match (serde_json::from_slice::<&RawValue>(payload), std::str::from_utf8(payload)) {
         (Ok(json), _) => {

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::{frames, replica::Replica};
 use crate::{
     domain::topic::{Filter, Topic},
-    http::access::Rights,
+    policy::ReadRights,
 };
 
 /// Topics on one page.
@@ -32,7 +32,7 @@ pub(super) struct Page {
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct PageKey {
     filters: Vec<Filter>,
-    rights: Rights,
+    rights: ReadRights,
     after: Option<Topic>,
 }
 
@@ -62,7 +62,7 @@ impl Pages {
         &mut self,
         replica: &Replica,
         filters: &[Filter],
-        rights: &Rights,
+        rights: &ReadRights,
         after: Option<&Topic>,
         seq: u64,
     ) -> Page {
@@ -92,13 +92,13 @@ impl Pages {
         &mut self,
         replica: &Replica,
         filters: &[Filter],
-        rights: &Rights,
+        rights: &ReadRights,
         from: u64,
         until: u64,
     ) -> (Bytes, Option<u64>) {
         let mut entries = Entries::default();
         for (seq, topic, payload) in replica.changes(from, until) {
-            if !filters.iter().any(|filter| filter.matches(topic.as_str())) || !rights.may_receive(topic) {
+            if !filters.iter().any(|filter| filter.matches(topic.as_str())) || !rights.may_receive(topic.as_str()) {
                 continue;
             }
             entries.push(topic, payload, seq);
@@ -111,7 +111,13 @@ impl Pages {
 }
 
 /// Builds a page; tells too whether it shows everything, so that others may be shown the same.
-fn build(replica: &Replica, filters: &[Filter], rights: &Rights, after: Option<&Topic>, until: u64) -> (Page, bool) {
+fn build(
+    replica: &Replica,
+    filters: &[Filter],
+    rights: &ReadRights,
+    after: Option<&Topic>,
+    until: u64,
+) -> (Page, bool) {
     let mut entries = Entries::default();
     let mut whole = true;
     let mut through = None;
@@ -123,7 +129,7 @@ fn build(replica: &Replica, filters: &[Filter], rights: &Rights, after: Option<&
         through = Some(topic.clone());
         if *seq > until {
             whole = false;
-        } else if rights.may_receive(topic) {
+        } else if rights.may_receive(topic.as_str()) {
             entries.push(topic, payload, *seq);
         }
     }

@@ -98,11 +98,6 @@ impl Replica {
         }
     }
 
-    /// The newest value of `topic` and when it was set.
-    pub(super) fn get(&self, topic: &Topic) -> Option<&(u64, Bytes)> {
-        self.values.get(topic)
-    }
-
     /// What changed after `after` and up to `until`, ascending: each topic once, with its newest value, empty for a deletion.
     pub(super) fn changes(&self, after: u64, until: u64) -> impl Iterator<Item = (u64, &Topic, &[u8])> {
         let range = (Bound::Excluded(after), Bound::Included(until.max(after.saturating_add(1))));

@@ -10,7 +10,10 @@ use std::{
 
 use bytes::{BufMut as _, Bytes, BytesMut};
 use slab::Slab;
-use tokio::{sync::mpsc, time::Instant};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::Instant,
+};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -55,6 +58,8 @@ pub(in crate::http) struct Shard {
     lingering: Vec<(Instant, BrowserId)>,
     /// Answers that wait for the publications that they tell of.
     early_answers: BTreeMap<u64, Vec<(BrowserId, Bytes)>>,
+    /// Who waits for a place in the one order.
+    waiting: Vec<(u64, oneshot::Sender<()>)>,
     counters: Counters,
 }
 
@@ -114,6 +119,7 @@ impl Shard {
             behind: BTreeSet::new(),
             lingering: Vec::new(),
             early_answers: BTreeMap::new(),
+            waiting: Vec::new(),
             counters: Counters {
                 deliveries: metrics::counter!("lockstep_browser_deliveries_total"),
                 stalls: metrics::counter!("lockstep_browser_stalls_total"),
@@ -307,12 +313,25 @@ impl Shard {
                 self.early_answers.entry(after_seq).or_default().push((id, frame));
             }
             Command::Answer { id, frame, .. } => self.answer(id, frame),
+            Command::Reached { seq, told, .. } => {
+                self.waiting.push((seq, told));
+                self.tell_reached();
+            }
             Command::Close { id, code, reason } => self.close(id, code, reason),
             Command::Leave { id } => self.leave(id),
         }
     }
 
+    fn tell_reached(&mut self) {
+        let reached = self.replica.seq();
+        for (_, told) in self.waiting.extract_if(.., |(seq, _)| *seq <= reached) {
+            // Whoever asked may have gone.
+            let _ = told.send(());
+        }
+    }
+
     fn send_early_answers(&mut self) {
+        self.tell_reached();
         while let Some(entry) = self.early_answers.first_entry()
             && *entry.key() <= self.replica.seq()
         {

@@ -22,7 +22,7 @@ const NAME_CHARS_MAX: usize = 40;
 
 /// A request of a browser.
 #[derive(Debug, PartialEq)]
-pub(super) enum Request {
+pub(in crate::http) enum Request {
     Subscribe { filters: Vec<Filter>, id: Box<str>, boot: Option<String>, seq: Option<u64> },
     Unsubscribe { filters: Vec<Filter> },
     Publish { publish: Box<Publish>, reference: Option<Box<str>> },
@@ -32,7 +32,8 @@ pub(super) enum Request {
 
 /// A frame of a browser, as it was written.
 #[derive(Debug, Deserialize)]
-pub(super) struct Inbound<'a> {
+pub(in crate::http) struct Inbound<'a> {
+    #[serde(default)]
     r#type: String,
     #[serde(borrow)]
     id: Option<&'a RawValue>,
@@ -71,6 +72,23 @@ impl<'a> Inbound<'a> {
         })
     }
 
+    /// Takes `text` as a `pub` frame, whose `type` may be missing.
+    ///
+    /// # Errors
+    /// A rejection for the sender.
+    pub(in crate::http) fn parse_publish(text: &'a str) -> Result<Self, Rejection> {
+        let mut frame = Self::parse(text).map_err(|(rejection, _)| rejection)?;
+        if frame.r#type.is_empty() {
+            frame.r#type.push_str("pub");
+        }
+        Ok(frame)
+    }
+
+    /// What the sender goes by, where the frame says so.
+    pub(in crate::http) fn name(&self) -> Option<String> {
+        self.name.as_deref().and_then(clean_name)
+    }
+
     /// What the outcome is to be told by, as JSON.
     pub(super) fn reference(&self) -> Option<Box<str>> {
         short(self.reference)
@@ -80,7 +98,7 @@ impl<'a> Inbound<'a> {
     ///
     /// # Errors
     /// Says what is missing or wrong.
-    pub(super) fn read(self, origin: &Origin) -> Result<Request, Rejection> {
+    pub(in crate::http) fn read(self, origin: &Origin) -> Result<Request, Rejection> {
         if self.reference.is_some() && self.reference().is_none() {
             return Err(malformed(format!("`ref` is a text or a number of at most {REFERENCE_BYTES_MAX} bytes.")));
         }
@@ -116,13 +134,14 @@ impl<'a> Inbound<'a> {
     fn here(self) -> Result<Request, Rejection> {
         let room = self.room.as_deref().unwrap_or("main");
         let room = room.parse().map_err(|e| malformed(format!("`room`: {e}.")))?;
-        let name = self.name.unwrap_or_default();
-        let name: String = name.trim().chars().filter(|c| !c.is_control()).take(NAME_CHARS_MAX).collect();
-        if name.is_empty() {
-            return Err(malformed("A here frame has a `name`."));
-        }
+        let name = self.name().ok_or_else(|| malformed("A here frame has a `name`."))?;
         Ok(Request::Here { room, name })
     }
+}
+
+fn clean_name(name: &str) -> Option<String> {
+    let name: String = name.trim().chars().filter(|c| !c.is_control()).take(NAME_CHARS_MAX).collect();
+    (!name.is_empty()).then_some(name)
 }
 
 /// A text or a number that comes back as it is; none when it is anything else.

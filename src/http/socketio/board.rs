@@ -71,19 +71,21 @@ struct Slider {
 /// One room.
 #[derive(Debug, Default)]
 pub(super) struct Room {
-    pomodoros: BTreeMap<Id, (Pomodoro, String)>,
+    pomodoros: BTreeMap<Id, Pomodoro>,
+    /// What each Pomodoro's countdown shows; may be known before the Pomodoro itself.
+    times: BTreeMap<Id, String>,
     sliders: BTreeMap<Id, String>,
 }
 
 impl Room {
     /// The Pomodoro that the room's clients share: the one called so, else the first.
     pub(super) fn pomodoro(&self) -> Option<(&Id, &Pomodoro)> {
-        self.chosen().map(|(id, (pomodoro, _))| (id, pomodoro))
+        self.pomodoros.get_key_value(POMODORO).or_else(|| self.pomodoros.first_key_value())
     }
 
     /// What its countdown shows, as `HH:MM:SS`.
     pub(super) fn time(&self) -> Option<&str> {
-        self.chosen().map(|(_, (_, time))| time.as_str()).filter(|time| !time.is_empty())
+        self.pomodoro().and_then(|(id, _)| self.times.get(id)).map(String::as_str)
     }
 
     /// Every slider with its value as text, by id.
@@ -96,12 +98,8 @@ impl Room {
         self.sliders.get(slider).map(String::as_str)
     }
 
-    fn chosen(&self) -> Option<(&Id, &(Pomodoro, String))> {
-        self.pomodoros.get_key_value(POMODORO).or_else(|| self.pomodoros.first_key_value())
-    }
-
     fn is_chosen(&self, thing: &Id) -> bool {
-        self.chosen().is_some_and(|(id, _)| id == thing)
+        self.pomodoro().is_some_and(|(id, _)| id == thing)
     }
 
     fn is_empty(&self) -> bool {
@@ -149,7 +147,7 @@ impl Board {
 
     /// The rooms' ids, in order.
     pub(super) fn rooms(&self) -> impl Iterator<Item = &Id> {
-        self.rooms.keys()
+        self.rooms.iter().filter(|(_, room)| !room.is_empty()).map(|(id, _)| id)
     }
 
     /// The topic of a thing's leaf.
@@ -199,15 +197,11 @@ impl Board {
         }
         if let Ok(pomodoro) = serde_json::from_slice::<Pomodoro>(payload) {
             let known = self.rooms.entry(room.clone()).or_default();
-            let (before, time) = match known.pomodoros.remove(thing) {
-                Some((before, time)) => (Some(before), time),
-                None => (None, String::new()),
-            };
-            let news = match &before {
+            let news = match known.pomodoros.get(thing) {
                 Some(before) => pomodoro_news(before, &pomodoro),
                 None => vec![News::Setup],
             };
-            known.pomodoros.insert(thing.clone(), (pomodoro, time));
+            known.pomodoros.insert(thing.clone(), pomodoro);
             return if known.is_chosen(thing) { news } else { Vec::new() };
         }
         if let Ok(slider) = serde_json::from_slice::<Slider>(payload) {
@@ -220,9 +214,11 @@ impl Board {
     }
 
     fn set_time(&mut self, room: &Id, thing: &Id, payload: &[u8]) -> Vec<News> {
-        let Some(room) = self.rooms.get_mut(room) else { return Vec::new() };
-        let Some((_, time)) = room.pomodoros.get_mut(thing) else { return Vec::new() };
-        *time = String::from_utf8_lossy(payload).into_owned();
+        if payload.is_empty() {
+            return Vec::new();
+        }
+        let room = self.rooms.entry(room.clone()).or_default();
+        room.times.insert(thing.clone(), String::from_utf8_lossy(payload).into_owned());
         if room.is_chosen(thing) { vec![News::Time] } else { Vec::new() }
     }
 
@@ -243,6 +239,7 @@ impl Board {
     fn remove(&mut self, room: &Id, thing: &Id) -> Vec<News> {
         let Some(known) = self.rooms.get_mut(room) else { return Vec::new() };
         known.pomodoros.remove(thing);
+        known.times.remove(thing);
         known.sliders.remove(thing);
         if known.is_empty() {
             self.rooms.remove(room);

@@ -204,10 +204,10 @@ impl Client {
                 let after = outcome.map_or(seq_before, |accepted| accepted.seq);
                 Ask::Correct { id: self.socket.id, room: self.room.clone(), slider, text, after }
             }
-            (Wish::Act(_), Ok(accepted)) => {
-                Ask::ShareSetup { room: self.room.clone(), since: seq_before, after: accepted.seq }
-            }
-            (Wish::Act(_), Err(_)) => Ask::Setup { id: self.socket.id },
+            (Wish::Act(fields), outcome) if translate::is_setup(&fields) => match outcome {
+                Ok(accepted) => Ask::ShareSetup { room: self.room.clone(), since: seq_before, after: accepted.seq },
+                Err(_) => Ask::Setup { id: self.socket.id },
+            },
             _ => return Some(()),
         };
         self.desk.asks.send(ask).await.ok()

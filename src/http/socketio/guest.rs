@@ -6,7 +6,8 @@ use axum::http::request::Parts;
 
 use crate::{
     domain::{origin::Origin, topic::Topic},
-    http::access::{Access, Rights},
+    http::access::Access,
+    policy::Identity,
 };
 
 /// What `?name=` may have at most, in characters.
@@ -22,7 +23,7 @@ pub(super) struct Guest {
     pub(super) origin: Origin,
     /// What they go by among the people of the room.
     pub(super) name: String,
-    rights: Rights,
+    identity: Identity,
 }
 
 impl Guest {
@@ -31,20 +32,20 @@ impl Guest {
         let given = query(parts, "name")
             .map(|name| name.chars().filter(|c| !c.is_control()).take(NAME_CHARS_MAX).collect::<String>())
             .filter(|name| !name.trim().is_empty());
-        let name = given.or_else(|| access.user.as_deref().map(str::to_owned)).unwrap_or_else(|| NAMELESS.to_owned());
-        let origin = match access.user {
+        let name = given.or_else(|| access.identity.user().map(str::to_owned)).unwrap_or_else(|| NAMELESS.to_owned());
+        let origin = match access.user() {
             Some(user) => Origin::User(user),
             None => Origin::Web(name.as_str().into()),
         };
-        Self { origin, name, rights: access.rights }
+        Self { origin, name, identity: access.identity }
     }
 
     pub(super) fn may_publish(&self, topic: &Topic) -> bool {
-        self.rights.may_publish(topic)
+        self.identity.may_publish(topic)
     }
 
     pub(super) fn may_receive(&self, topic: &Topic) -> bool {
-        self.rights.may_receive(topic)
+        self.identity.may_receive(topic.as_str())
     }
 }
 

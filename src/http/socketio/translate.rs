@@ -165,6 +165,11 @@ pub(super) fn parse_course(data: Value) -> Result<Wish, Rejection> {
     }
 }
 
+/// Whether an action of the course page is its Save.
+pub(super) fn is_setup(fields: &Map<String, Value>) -> bool {
+    fields.get("action").and_then(Value::as_str) == Some("setup")
+}
+
 /// The name under which a wish came.
 pub(super) const fn event_of(wish: &Wish) -> &'static str {
     match wish {

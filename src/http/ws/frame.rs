@@ -71,8 +71,6 @@ pub(in crate::http) enum CloseCode {
     Policy,
     /// A message above the limit.
     TooBig,
-    /// The hub has no room; later it will.
-    TryAgainLater,
 }
 
 impl CloseCode {
@@ -85,7 +83,6 @@ impl CloseCode {
             Self::InvalidText => 1007,
             Self::Policy => 1008,
             Self::TooBig => 1009,
-            Self::TryAgainLater => 1013,
         }
     }
 }

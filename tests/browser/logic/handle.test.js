@@ -81,3 +81,19 @@ test("an early refusal does not undo a later wish that is still under way", () =
   assert.equal(handle.shown, 50);
   assert.equal(handle.pending, false);
 });
+
+test("what waits in the throttle is not undone by the answer to what went before", () => {
+  const handle = at(0);
+  handle.move(1);
+  handle.sent();
+  handle.move(2); // a second arrow key within the interval
+  handle.took(1, 5);
+  handle.accepted(5);
+  assert.equal(handle.shown, 2);
+  assert.equal(handle.awaitsState, false);
+  handle.sent();
+  handle.took(2, 7);
+  handle.accepted(7);
+  assert.equal(handle.shown, 2);
+  assert.equal(handle.pending, false);
+});

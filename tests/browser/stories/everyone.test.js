@@ -111,9 +111,9 @@ for (const theme of /** @type {const} */ (["light", "dark"])) {
         await accessible(view.page, `${phase}, ${theme}`);
         await fits(view.page);
       }
-      await wide.page.screenshot({ path: `${OUT}${phase}-desktop-${theme}.png` });
+      await wide.page.screenshot({ animations: "disabled", path: `${OUT}${phase}-desktop-${theme}.png` });
       await narrow.page.setViewportSize({ width: 360, height: 740 });
-      await narrow.page.screenshot({ path: `${OUT}${phase}-phone-${theme}.png`, fullPage: true });
+      await narrow.page.screenshot({ animations: "disabled", path: `${OUT}${phase}-phone-${theme}.png`, fullPage: true });
       await narrow.page.setViewportSize({ width: 320, height: 640 });
     }
     await Promise.all([wide.close(), narrow.close()]);

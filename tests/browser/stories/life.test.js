@@ -25,7 +25,7 @@ test("kill -9 in mid-phase: a banner, stale marks, refused commands; then the sa
   await a.page.locator(".banner", { hasText: "connection to the hub is gone" }).waitFor();
   assert.ok(await a.page.locator(".stale-badge").isVisible());
   await accessible(a.page, "without connection");
-  await a.page.screenshot({ path: `${OUT}connection-lost.png` });
+  await a.page.screenshot({ animations: "disabled", path: `${OUT}connection-lost.png` });
   await a.button("stop").click();
   await a.alert("offline").waitFor();
   await a.slider("slider1").focus();

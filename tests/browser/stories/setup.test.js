@@ -36,7 +36,7 @@ test("unsaved edits survive what others save, and the difference is said", async
   await eventually("the untouched field follows", () => a.field("break_duration").inputValue(), (v) => v === "2");
   assert.equal(await a.field("work_duration").inputValue(), "33");
   await a.page.getByText("Now 40 on the hub").waitFor();
-  await a.page.screenshot({ path: `${OUT}setup-meanwhile.png` });
+  await a.page.screenshot({ animations: "disabled", path: `${OUT}setup-meanwhile.png` });
   await a.page.getByRole("button", { name: "Discard" }).click();
   assert.equal(await a.field("work_duration").inputValue(), "40");
   await a.close();
@@ -65,7 +65,7 @@ test("Save warns while a timer runs; «from the next phase» leaves it running",
   const dialog = a.page.getByRole("dialog", { name: "Stop the running timer?" });
   await a.page.getByRole("button", { name: "Save" }).click();
   await dialog.waitFor();
-  await a.page.screenshot({ path: `${OUT}setup-confirm.png` });
+  await a.page.screenshot({ animations: "disabled", path: `${OUT}setup-confirm.png` });
   await a.page.keyboard.press("Escape");
   await dialog.waitFor({ state: "hidden" });
   assert.equal(desk.json(STATE).ends_at, ends);

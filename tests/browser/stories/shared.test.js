@@ -81,7 +81,7 @@ test("a slider moved by MQTT moves both pages; a drag is seen while it goes on a
 
   const late = await tab(browser, hub.url);
   await late.shows("slider1", last);
-  await late.page.screenshot({ path: `${OUT}late-tab.png` });
+  await late.page.screenshot({ animations: "disabled", path: `${OUT}late-tab.png` });
   await Promise.all([a.close(), b.close(), late.close()]);
 });
 
@@ -100,7 +100,7 @@ test("a refused command is an alert in plain words, and the control shows the hu
   await a.says("Work");
   await a.button("start").click();
   await a.alert("already_started").waitFor();
-  await a.page.screenshot({ path: `${OUT}refused.png` });
+  await a.page.screenshot({ animations: "disabled", path: `${OUT}refused.png` });
   await a.button("reset").click();
   await eventually("what is accepted clears the old refusal", () => a.page.locator(".alert").count(), (n) => n === 0);
   await a.says("Press Me!");

@@ -14,6 +14,7 @@ use lockstep::{
     },
     engine::{Engine, EngineHandle, EngineLimits, Lane},
     http::{self, Http, Listener, Settings},
+    policy::{self, Policy},
 };
 use serde_json::{Value, json};
 use tokio::{
@@ -41,6 +42,18 @@ impl Rig {
     }
 
     pub(super) async fn start_with(change: impl FnOnce(&mut Settings)) -> Self {
+        let none = std::path::PathBuf::from("/nonexistent");
+        let policy = policy::Settings {
+            root: "lockstep".parse().unwrap(),
+            loopback_only: true,
+            anonymous: None,
+            users_file: none.clone(),
+            acl_file: none,
+        };
+        Self::start_for(Policy::load(policy).unwrap(), change).await
+    }
+
+    pub(super) async fn start_for(policy: Policy, change: impl FnOnce(&mut Settings)) -> Self {
         let thing = |id: &str, kind: Kind| ThingSpec {
             id: id.parse().unwrap(),
             name: id.to_owned(),
@@ -63,7 +76,7 @@ impl Rig {
         engine.start(Vec::new(), 0);
         let stop = CancellationToken::new();
         let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let mut settings = Settings { boot: "b007".to_owned(), ..Settings::default() };
+        let mut settings = Settings { boot: "b007".to_owned(), ..Settings::new(policy) };
         change(&mut settings);
         let listeners = vec![Listener { socket, tls: None }];
         let http = http::start(listeners, handle.clone(), outlets, settings, clock).unwrap();

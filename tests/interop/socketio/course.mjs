@@ -42,12 +42,18 @@ export async function course(hub, watcher, kind, room) {
 
   // A whole round.
   const from = other.seen.length;
+  const told = new Map([student, other].map((client) => [client, client.all("json").length]));
   const press = async (state) => {
     student.emit("json", { action: "press" });
     await reaches(state);
   };
   const reaches = async (state) => {
-    for (const client of [student, other]) await client.next("json", (data) => data.state === state, client.seen.length - 1);
+    const expected = { state, message: MESSAGES[state] };
+    for (const [client, before] of told) {
+      const next = await eventually(`state ${state}`, () => client.all("json")[before], () => client.seen);
+      assert.deepEqual(next, expected);
+      told.set(client, before + 1);
+    }
     await watcher.until(`${room}/pomodoro/state`, (seen) => seen.state === state);
   };
   await press(1);

@@ -61,7 +61,7 @@ export class LockstepAlerts extends HTMLElement {
   #dismiss(/** @type {HTMLElement} */ item) {
     const hadFocus = item.contains(document.activeElement);
     item.remove();
-    if (hadFocus) document.getElementById("main")?.focus();
+    if (hadFocus) document.getElementById("main")?.focus({ preventScroll: true });
   }
 }
 

@@ -11,7 +11,7 @@ export class LockstepTomato extends HTMLElement {
   connectedCallback() {
     if (this.button) return;
     this.message = svg("text", { class: "tomato-message", x: 170, y: 166, "text-anchor": "middle" });
-    this.time = svg("text", { class: "tomato-time", x: 170, y: 226, "text-anchor": "middle" });
+    this.time = el("div", { class: "tomato-time", role: "timer" });
     this.pauseMark = svg("path", { class: "tomato-paused", d: "M161 246v20M179 246v20" });
     this.ring = svg("circle", { class: "ring", cx: 170, cy: 170, r: RING_RADIUS, transform: "rotate(-90 170 170)", "stroke-dasharray": RING_LENGTH });
     const stop = (/** @type {string} */ at, /** @type {string} */ name) => svg("stop", { offset: at, class: name });
@@ -39,11 +39,10 @@ export class LockstepTomato extends HTMLElement {
         }),
       ),
       this.message,
-      this.time,
       this.pauseMark,
     );
     this.button = el("button", { type: "button", class: "tomato", onclick: () => this.dispatchEvent(new CustomEvent("press", { bubbles: true })) }, picture);
-    this.append(this.button);
+    this.append(this.button, this.time);
   }
 
   /** @param {Picture} picture */

@@ -144,6 +144,14 @@ export default Object.freeze({
   "topics.send": "Senden",
   "topics.sent": "Auf dem Hub als Nummer {seq}.",
 
+  "share.title": "Diesen Raum teilen",
+  "share.link": "Die Adresse des Raums",
+  "share.code": "QR-Code der Adresse des Raums",
+  "share.copy": "Link kopieren",
+  "share.copied": "Kopiert.",
+  "share.selected": "Ausgewählt: kopiere ihn mit der Tastatur.",
+  "share.here": "Diese Adresse gilt nur auf diesem Gerät. Damit andere den Hub erreichen, starte ihn mit «lockstep lan».",
+
   "alerts.label": "Meldungen",
   "alerts.dismiss": "Schließen",
   "alerts.times": "{n}-mal",

@@ -144,6 +144,14 @@ export default Object.freeze({
   "topics.send": "Publish",
   "topics.sent": "On the hub as number {seq}.",
 
+  "share.title": "Share this room",
+  "share.link": "The room's address",
+  "share.code": "QR code of the room's address",
+  "share.copy": "Copy the link",
+  "share.copied": "Copied.",
+  "share.selected": "Selected: copy it with the keyboard.",
+  "share.here": "This address works only on this machine. To reach the hub from others, start it with «lockstep lan».",
+
   "alerts.label": "Messages",
   "alerts.dismiss": "Dismiss",
   "alerts.times": "{n} times",

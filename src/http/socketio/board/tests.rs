@@ -93,6 +93,21 @@ fn a_start_shows_every_thing() {
 }
 
 #[test]
+fn a_board_starts_from_retained_values_in_any_order() {
+    let pair = Pair::new();
+    let state = r#"{"state":1,"message":"Work","paused":true,"work_duration":9,"break_duration":9,"number_cycles":1,"rev":3}"#;
+    let values = [("remaining", "00:00:07"), ("state", state)];
+    for values in [values, [values[1], values[0]]] {
+        let mut board = Board::new(id("lockstep"));
+        for (leaf, payload) in values {
+            board.set(&pair.board.topic(&id("main"), &id("pomodoro"), leaf), payload.as_bytes());
+        }
+        let room = board.room("main").unwrap();
+        assert_eq!((room.time(), room.pomodoro().unwrap().1.state), (Some("00:00:07"), 1));
+    }
+}
+
+#[test]
 fn a_phase_from_start_to_end() {
     let mut pair = Pair::new();
     assert_eq!(pair.say("pomodoro", "start"), [News::Phase]);

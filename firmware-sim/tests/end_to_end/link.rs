@@ -1,0 +1,93 @@
+//! Brokers that are old, and configurations that are wrong.
+
+use std::{
+    io::{Read, Write},
+    net::{TcpListener, TcpStream},
+    process::Command,
+    thread,
+};
+
+use crate::desk::HeadlessBox;
+
+/// The CONNECT that came, and its protocol level (MQTT 3.1.1 §3.1.2.2).
+fn read_connect(socket: &mut TcpStream) -> u8 {
+    let mut start = [0; 10];
+    socket.read_exact(&mut start).unwrap();
+    // One byte of remaining length: 2 + 2 + "MQTT", then the level; two bytes shift it by one.
+    let level = if start[1] & 0x80 == 0 { start[8] } else { start[9] };
+    assert!(matches!(level, 4 | 5), "{start:?}");
+    level
+}
+
+/// Serves one connection after the other with `answer`, for ever.
+fn broker(answer: impl Fn(u8, &mut TcpStream) + Send + 'static) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    thread::spawn(move || {
+        for socket in listener.incoming() {
+            let mut socket = socket.unwrap();
+            let level = read_connect(&mut socket);
+            answer(level, &mut socket);
+        }
+    });
+    address
+}
+
+#[test]
+fn a_broker_that_refuses_mqtt_5_gets_3_1_1() {
+    // §3.2.2.3: return code 1, unacceptable protocol version, in the packet's 3.1.1 form.
+    let address = broker(|level, socket| {
+        if level == 5 {
+            socket.write_all(&[0x20, 2, 0, 1]).unwrap();
+        } else {
+            socket.write_all(&[0x20, 2, 0, 0]).unwrap();
+            let mut rest = Vec::new();
+            let _ = socket.read_to_end(&mut rest);
+        }
+    });
+    let mut desk = HeadlessBox::start(&address, "old", &[]);
+    desk.lines.wait_for("a 3.1.1 connection", |line| line["protocol"] == 4);
+}
+
+#[test]
+fn a_broker_that_hangs_up_on_mqtt_5_gets_3_1_1() {
+    let address = broker(|level, socket| {
+        if level == 4 {
+            socket.write_all(&[0x20, 2, 0, 0]).unwrap();
+            let mut rest = Vec::new();
+            let _ = socket.read_to_end(&mut rest);
+        }
+    });
+    let mut desk = HeadlessBox::start(&address, "old", &[]);
+    desk.lines.wait_for("a 3.1.1 connection", |line| line["protocol"] == 4);
+}
+
+#[test]
+fn a_wrong_password_is_told_and_not_hammered() {
+    // MQTT 5 §3.2.2.2: 0x86, bad user name or password.
+    let address = broker(|_, socket| socket.write_all(&[0x20, 3, 0, 0x86, 0]).unwrap());
+    let mut desk = HeadlessBox::start(&address, "guest", &[]);
+    desk.lines.wait_for("the reason", |line| line["reason"].as_str().is_some_and(|reason| reason.contains("--user")));
+}
+
+#[test]
+fn a_wrong_setting_is_one_clear_line() {
+    let told = |arguments: &[&str]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_lockstep-box")).args(arguments).output().unwrap();
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}");
+        assert!(output.stdout.is_empty());
+        let text = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(text.lines().count(), 1, "{text}");
+        text
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("box.toml");
+    std::fs::write(&file, "[hub]\nrooom = \"main\"\n").unwrap();
+    let file = file.to_str().unwrap();
+    let text = told(&["--config", file]);
+    assert!(text.contains(&format!("{file}: line 2: unknown field `rooom`")), "{text}");
+    assert!(told(&["--board", "pi"]).contains("box.board = \"pi\": allowed is terminal, headless or gpio"));
+    assert!(told(&["--config", "/nowhere/box.toml"]).contains("cannot read /nowhere/box.toml"));
+    assert!(told(&["--board", "headless", "--user", "u", "--password-file", "/nowhere/p"]).contains("/nowhere/p"));
+    assert!(told(&["--board", "gpio", "--hub", "mqtt://127.0.0.1:9"]).contains("no GPIO chip"));
+}

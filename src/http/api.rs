@@ -1,0 +1,107 @@
+//! The API for scripts and services: rooms, things, topics, devices, and an event stream.
+//!
+//! Everything it changes is a publish like any other, and everything it reads is a retained value. The description of
+//! it is made from these functions.
+
+pub(super) mod asyncapi;
+pub(super) mod health;
+pub(super) mod pages;
+mod read;
+pub(super) mod stream;
+mod write;
+
+use std::sync::Arc;
+
+use axum::{
+    Json, Router,
+    http::{StatusCode, header},
+    response::{IntoResponse as _, Response},
+    routing::{get, post},
+};
+use utoipa::OpenApi;
+
+pub(super) use self::write::read_json;
+use super::{Shared, login, problem::Problem};
+use crate::{
+    domain::topic::{Filter, Topic},
+    engine::Snapshot,
+};
+
+/// What stands below `api/`.
+pub(super) fn router() -> Router<Arc<Shared>> {
+    Router::new()
+        .route("/api/v1/hub", get(read::hub))
+        .route("/api/v1/me", get(read::me))
+        .route("/api/v1/login", post(login::login))
+        .route("/api/v1/logout", post(login::logout))
+        .route("/api/v1/topics", get(read::topics))
+        .route("/api/v1/publish", post(write::publish))
+        .route("/api/v1/stream", get(stream::stream))
+        .route("/api/v1/devices", get(read::devices))
+        .route("/api/v1/rooms", get(read::rooms).post(write::create_room))
+        .route("/api/v1/rooms/{room}", get(read::room).patch(write::rename_room).delete(write::delete_room))
+        .route("/api/v1/rooms/{room}/things", get(read::things))
+        .route("/api/v1/rooms/{room}/things/{thing}", get(read::thing))
+        .route("/api/v1/rooms/{room}/things/{thing}/set", post(write::set))
+        .route("/api/openapi.json", get(openapi))
+        .route("/api/asyncapi.json", get(asyncapi::document))
+        .route("/api", get(pages::docs))
+        .route("/api/docs.css", get(pages::style))
+        .route("/healthz", get(health::alive))
+        .route("/readyz", get(health::ready))
+        .route("/metrics", get(health::metrics))
+}
+
+/// The description of the API (OpenAPI 3.1).
+#[derive(Debug, OpenApi)]
+#[openapi(
+    info(
+        title = "Lockstep",
+        description = "Shared things over HTTP. What changes is told at once over `/ws` and `/api/v1/stream`: see the \
+                       AsyncAPI document beside this one.",
+        license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0"),
+    ),
+    paths(
+        read::hub, read::me, read::topics, read::devices, read::rooms, read::room, read::things, read::thing,
+        write::publish, write::set, write::create_room, write::rename_room, write::delete_room, stream::stream,
+        login::login, login::logout, health::alive, health::ready, health::metrics,
+    ),
+    components(schemas(Problem)),
+    // Relative to the document, so that it is right behind any proxy.
+    servers((url = "..")),
+)]
+pub(super) struct Description;
+
+async fn openapi() -> Response {
+    ([(header::CACHE_CONTROL, "no-cache")], Json(Description::openapi())).into_response()
+}
+
+impl Shared {
+    /// The retained values that `filters` match.
+    async fn read(&self, filters: Vec<Filter>) -> Result<Snapshot, Problem> {
+        let stopping = |_| Problem::new(StatusCode::SERVICE_UNAVAILABLE, "The hub is stopping.");
+        self.engine.snapshot(filters).await.map_err(stopping)
+    }
+
+    /// The retained JSON of the hub's own topic with `levels` below the root; none where there is none.
+    async fn read_json(&self, levels: &[&str]) -> Result<Option<serde_json::Value>, Problem> {
+        let filter = parse_filter(&format!("{}/{}", self.settings.root, levels.join("/")))?;
+        let snapshot = self.read(vec![filter]).await?;
+        Ok(snapshot.values.first().and_then(|value| serde_json::from_slice(&value.payload).ok()))
+    }
+
+    /// A topic of the hub's own.
+    fn topic(&self, levels: &[&str]) -> Result<Topic, Problem> {
+        let text = format!("{}/{}", self.settings.root, levels.join("/"));
+        Topic::parse(&text).map_err(|e| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, format!("{e}.")))
+    }
+}
+
+fn parse_filter(text: &str) -> Result<Filter, Problem> {
+    Filter::parse(text).map_err(|e| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, format!("`filter`: {e}.")))
+}
+
+/// The values of a query, keys repeated as often as they are.
+fn query(text: Option<&str>) -> impl Iterator<Item = (std::borrow::Cow<'_, str>, std::borrow::Cow<'_, str>)> {
+    form_urlencoded::parse(text.unwrap_or_default().as_bytes())
+}

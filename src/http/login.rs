@@ -1,0 +1,231 @@
+//! Logging in and out: a form for people, a token for scripts.
+//!
+//! A login is a random token; the hub knows its hash and whose it is. The browser keeps it in a cookie that scripts cannot
+//! read and that foreign pages cannot send. Passwords are the policy's.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use axum::{
+    Json,
+    body::Bytes,
+    extract::State,
+    http::{HeaderMap, HeaderValue, StatusCode, header},
+    response::{Html, IntoResponse as _, Response},
+};
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD as BASE64};
+use serde::{Deserialize, Serialize};
+use sha1::{Digest as _, Sha1};
+use utoipa::ToSchema;
+
+use super::{Shared, problem::Problem, server::Ends};
+use crate::{
+    domain::time::Mono,
+    policy::{Credentials, Denied, Identity},
+};
+
+/// The cookie's name.
+const COOKIE: &str = "lockstep_login";
+/// How long a login lasts without being used.
+const LOGIN_LASTS: Duration = Duration::from_secs(30 * 24 * 3600);
+/// How many logins there may be; the one that was used longest ago goes.
+const LOGINS_MAX: usize = 10_000;
+/// Bytes of randomness in a token.
+const TOKEN_BYTES: usize = 32;
+
+/// Who is logged in.
+#[derive(Debug, Default)]
+pub(super) struct Logins(Mutex<HashMap<[u8; 20], Login>>);
+
+#[derive(Debug)]
+struct Login {
+    user: Arc<str>,
+    used_at: Mono,
+}
+
+impl Logins {
+    /// A new token of `user`; none where the system has no randomness.
+    fn add(&self, user: &str, now: Mono) -> Option<String> {
+        let mut bytes = [0; TOKEN_BYTES];
+        getrandom::fill(&mut bytes).ok()?;
+        let token = BASE64.encode(bytes);
+        let mut logins = self.logins();
+        logins.retain(|_, login| now.since(login.used_at) < LOGIN_LASTS);
+        if logins.len() >= LOGINS_MAX {
+            let oldest = logins.iter().min_by_key(|(_, login)| login.used_at).map(|(key, _)| *key);
+            oldest.and_then(|key| logins.remove(&key));
+        }
+        logins.insert(key(&token), Login { user: user.into(), used_at: now });
+        Some(token)
+    }
+
+    /// Whose `token` is.
+    pub(super) fn user_of(&self, token: &str, now: Mono) -> Option<Arc<str>> {
+        let mut logins = self.logins();
+        let login = logins.get_mut(&key(token)).filter(|login| now.since(login.used_at) < LOGIN_LASTS)?;
+        login.used_at = now;
+        Some(Arc::clone(&login.user))
+    }
+
+    fn remove(&self, token: &str) {
+        self.logins().remove(&key(token));
+    }
+
+    fn logins(&self) -> MutexGuard<'_, HashMap<[u8; 20], Login>> {
+        // Entries are whole between two statements.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A token's hash: looking it up takes as long whatever the token is. 256 bits of randomness need no slow hash.
+fn key(token: &str) -> [u8; 20] {
+    Sha1::digest(token.as_bytes()).into()
+}
+
+/// The token in the cookies of a request.
+pub(super) fn cookie(headers: &HeaderMap) -> Option<&str> {
+    let cookies = headers.get_all(header::COOKIE).iter().filter_map(|cookies| cookies.to_str().ok());
+    cookies.flat_map(|cookies| cookies.split(';')).find_map(|cookie| {
+        let (name, value) = cookie.trim().split_once('=')?;
+        (name == COOKIE).then_some(value)
+    })
+}
+
+/// Who wants to log in: with user and password, or with the code of an invitation.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct LoginBody {
+    /// The user name.
+    user: Option<String>,
+    /// The password.
+    password: Option<String>,
+    /// A one-use code, such as `lockstep lan` shows as a QR code.
+    code: Option<String>,
+}
+
+/// Somebody who is logged in.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct LoggedIn {
+    /// The user name.
+    name: String,
+    /// `viewer`, `member`, `device` or `admin`.
+    role: &'static str,
+    /// What scripts send as `Authorization: Bearer …`; browsers have it in a cookie. It ends with the hub, or after 30 days
+    /// without use.
+    token: String,
+}
+
+/// Logs in. Sets the cookie, and returns the token for scripts.
+#[utoipa::path(
+    post, path = "/api/v1/login", tag = "hub", request_body = LoginBody,
+    responses(
+        (status = 200, body = LoggedIn), (status = 400, body = Problem), (status = 401, body = Problem),
+        (status = 413, body = Problem), (status = 415, body = Problem), (status = 422, body = Problem),
+        (status = 429, body = Problem), (status = 503, body = Problem),
+    ),
+)]
+pub(super) async fn login(
+    State(shared): State<Arc<Shared>>,
+    ends: axum::Extension<Ends>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Response, Problem> {
+    let body: LoginBody = super::api::read_json(&headers, &body)?;
+    let identity = match body.code {
+        Some(code) => invited(&shared, &code)?,
+        None => check(&shared, body.user, body.password, *ends).await?,
+    };
+    let (name, token) = enter(&shared, &identity)?;
+    let cookie = set_cookie(&shared, &token, &headers, *ends);
+    let body = Json(LoggedIn { name, role: identity.role().as_str(), token });
+    Ok(([(header::SET_COOKIE, cookie), (header::CACHE_CONTROL, "no-store".to_owned())], body).into_response())
+}
+
+/// Logs out: the cookie's or the header's token is known no longer.
+#[utoipa::path(post, path = "/api/v1/logout", tag = "hub", responses((status = 204)))]
+pub(super) async fn logout(
+    State(shared): State<Arc<Shared>>,
+    ends: axum::Extension<Ends>,
+    headers: HeaderMap,
+) -> Response {
+    let bearer = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()?.split_once(' '));
+    for token in bearer.map(|(_, token)| token).into_iter().chain(cookie(&headers)) {
+        shared.logins.remove(token);
+    }
+    let expired = format!("{}; Max-Age=0", set_cookie(&shared, "", &headers, *ends));
+    (StatusCode::NO_CONTENT, [(header::SET_COOKIE, expired)]).into_response()
+}
+
+/// The form.
+pub(super) async fn form() -> Html<String> {
+    page("")
+}
+
+/// What the form sends.
+pub(super) async fn submit(
+    State(shared): State<Arc<Shared>>,
+    ends: axum::Extension<Ends>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let mut fields: HashMap<_, _> = form_urlencoded::parse(&body).into_owned().collect();
+    let identity = check(&shared, fields.remove("user"), fields.remove("password"), *ends).await;
+    let entered = identity.and_then(|identity| enter(&shared, &identity));
+    match entered {
+        Ok((_, token)) => {
+            let cookie = set_cookie(&shared, &token, &headers, *ends);
+            (StatusCode::SEE_OTHER, [(header::SET_COOKIE, cookie), (header::LOCATION, "./".to_owned())]).into_response()
+        }
+        Err(problem) => (problem.status(), page(problem.detail())).into_response(),
+    }
+}
+
+async fn check(
+    shared: &Shared,
+    user: Option<String>,
+    password: Option<String>,
+    ends: Ends,
+) -> Result<Identity, Problem> {
+    let credentials =
+        Credentials { user, password: password.map(String::into_bytes), client_id: None, address: ends.peer.ip() };
+    let identity = shared.settings.policy.authenticate(credentials).await?;
+    // Where everybody is let in anyway, a wrong name is a mistake all the same.
+    if identity.user().is_none() { Err(Denied::WrongPassword.into()) } else { Ok(identity) }
+}
+
+fn invited(shared: &Shared, code: &str) -> Result<Identity, Problem> {
+    let unknown = || Problem::new(StatusCode::UNAUTHORIZED, "This invitation is used already, or too old.");
+    let user = shared.settings.invitations.as_ref().and_then(|take| take(code)).ok_or_else(unknown)?;
+    shared.settings.policy.known_user(&user).ok_or_else(unknown)
+}
+
+fn enter(shared: &Shared, identity: &Identity) -> Result<(String, String), Problem> {
+    let name = identity.user().unwrap_or_default();
+    let token = shared.logins.add(name, shared.clock.now().mono);
+    let token = token.ok_or_else(|| Problem::new(StatusCode::SERVICE_UNAVAILABLE, "No token can be made."))?;
+    Ok((name.to_owned(), token))
+}
+
+fn set_cookie(shared: &Shared, token: &str, headers: &HeaderMap, ends: Ends) -> String {
+    let forwarded = headers.get("x-forwarded-proto").is_some_and(|proto| proto == HeaderValue::from_static("https"));
+    let secure = if ends.tls || forwarded { "; Secure" } else { "" };
+    let base = shared.settings.base_path.trim_matches('/');
+    // A proxy may show the base path or take it off; the root covers both.
+    let path = if base.is_empty() { "/".to_owned() } else { format!("/{base}/") };
+    format!("{COOKIE}={token}; Path={path}; HttpOnly; SameSite=Strict{secure}; Max-Age={}", LOGIN_LASTS.as_secs())
+}
+
+fn page(fault: &str) -> Html<String> {
+    let fault = if fault.is_empty() { String::new() } else { format!("<p role=\"alert\">{fault}</p>") };
+    Html(format!(
+        "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\">\
+         <meta name=\"viewport\" content=\"width=device-width\"><title>Lockstep: log in</title>\
+         <link rel=\"stylesheet\" href=\"api/docs.css\"><h1>Lockstep</h1>{fault}\
+         <form method=\"post\" action=\"login\"><p><label>User<br><input name=\"user\" autocomplete=\"username\" required \
+         autofocus></label></p><p><label>Password<br><input name=\"password\" type=\"password\" \
+         autocomplete=\"current-password\" required></label></p><p><button>Log in</button></p></form></html>"
+    ))
+}
