@@ -4,8 +4,10 @@
 
 mod commands;
 mod flood;
+mod discovery;
 mod http;
 mod socketio;
 mod mqtt;
+mod link;
 mod story;
 mod support;
