@@ -93,6 +93,9 @@ fn refuse_open_hub(config: &Config) -> anyhow::Result<()> {
 }
 
 async fn serve_async(config: Config, ready_json: bool) -> anyhow::Result<Ended> {
+    // Before anything counts: what is counted without a recorder is lost.
+    let figures =
+        metrics_exporter_prometheus::PrometheusBuilder::new().install_recorder().context("cannot keep figures")?;
     let clock = Clock::system();
     let boot = new_boot_id();
 
@@ -147,7 +150,10 @@ async fn serve_async(config: Config, ready_json: bool) -> anyhow::Result<Ended> 
         handle.clone(),
         vec![http_outlet],
         Some((socketio_settings(&config), socketio_outlet)),
-        http_settings(&config, &boot, policy, door.acceptor()),
+        http::Settings {
+            metrics: Some(Arc::new(move || figures.render())),
+            ..http_settings(&config, &boot, policy.clone(), door.acceptor())
+        },
         clock.clone(),
     )?;
     let discovery = discovery::start(handle.clone(), discovery_outlet, &config.root, &config.discovery);

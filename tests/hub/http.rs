@@ -3,6 +3,7 @@
 mod api;
 mod documents;
 mod files;
+mod idle;
 mod ordinary;
 mod raw;
 mod rig;
