@@ -102,9 +102,6 @@ impl<'a> Fleet<'a> {
         loop {
             let elapsed = began.elapsed();
             let over = elapsed >= time;
-            if over && (outcome.delivered >= outcome.expected || elapsed > time + Duration::from_secs(2)) {
-                return outcome;
-            }
             let due = (elapsed.min(time).as_secs_f64() * rate) as usize;
             while sent < due && waiting.len() < 1 << 20 {
                 let now = self.epoch.elapsed().as_nanos();
@@ -114,6 +111,9 @@ impl<'a> Fleet<'a> {
                 waiting.extend(self.server.publish(&payload));
                 sent += 1;
                 outcome.expected += self.browsers.len();
+            }
+            if over && (outcome.delivered >= outcome.expected || elapsed > time + Duration::from_secs(2)) {
+                return outcome;
             }
             if !waiting.is_empty()
                 && let Ok(bytes) = self.publisher.write(&waiting)

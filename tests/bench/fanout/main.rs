@@ -68,10 +68,10 @@ fn measure(kind: Kind) -> Result<String, String> {
         let before = server.cpu();
         let outcome = fleet.run(RATE, MEASURE);
         let used = server.cpu() - before;
-        if !outcome.is_complete() {
-            return Err(format!("{} of {} deliveries", outcome.delivered, outcome.expected));
-        }
-        cpu.push(format!("{:.2}", used.as_secs_f64() * 1e6 / outcome.delivered as f64));
+        let share = 100.0 * outcome.delivered as f64 / outcome.expected as f64;
+        // A machine that is busy with other things does not get everything through in time.
+        let lost = if outcome.is_complete() { String::new() } else { format!(" ({share:.0} % arrived)") };
+        cpu.push(format!("{:.2}{lost}", used.as_secs_f64() * 1e6 / outcome.delivered as f64));
         delays.push(outcome.delays());
         if browsers == 1000 {
             most = fleet.most_deliveries();
