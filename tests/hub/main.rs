@@ -3,11 +3,11 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on should say where")]
 
 mod commands;
-mod flood;
 mod discovery;
+mod flood;
 mod http;
-mod socketio;
-mod mqtt;
 mod link;
+mod mqtt;
+mod socketio;
 mod story;
 mod support;
