@@ -103,7 +103,8 @@ async fn serve_async(config: Config, ready_json: bool) -> anyhow::Result<Ended> 
     let http_sockets = bind_all("the dashboard", &config.http_listen, "--http")?;
     let mqtt_sockets = bind_all("MQTT", &config.mqtt_listen, "--mqtt")?;
     let mqtt_tls_sockets = bind_all("MQTT with TLS", &config.mqtt_listen_tls, "--set mqtt.listen_tls")?;
-    let tls = if mqtt_tls_sockets.is_empty() {
+    let http_tls_sockets = bind_all("the dashboard with TLS", &config.http_listen_tls, "--set http.listen_tls")?;
+    let tls = if mqtt_tls_sockets.is_empty() && http_tls_sockets.is_empty() {
         None
     } else {
         let client_ca = config.tls_client_ca_file.as_deref();
@@ -124,7 +125,7 @@ async fn serve_async(config: Config, ready_json: bool) -> anyhow::Result<Ended> 
     engine.start(restored.values, restored.revision);
 
     let policy = Policy::load(policy_settings(&config))?;
-    let mqtt_addresses: Vec<SocketAddr> = mqtt_sockets.iter().map(|s| s.local_addr().unwrap()).collect();
+    let mqtt_addresses: Vec<SocketAddr> = mqtt_sockets.iter().map(TcpListener::local_addr).collect::<Result<_, _>>()?;
     let door = mqtt::start(mqtt::Foundation {
         engine: handle.clone(),
         outlet: door_outlet,
@@ -145,8 +146,14 @@ async fn serve_async(config: Config, ready_json: bool) -> anyhow::Result<Ended> 
             door.listen(socket, Some(tls.clone()))?;
         }
     }
+    let mut http_listeners: Vec<http::Listener> =
+        to_tokio(http_sockets)?.into_iter().map(|socket| http::Listener { socket, tls: None }).collect();
+    if let Some(tls) = &tls {
+        let listener = |socket| http::Listener { socket, tls: Some(http_tls(tls)) };
+        http_listeners.extend(to_tokio(http_tls_sockets)?.into_iter().map(listener));
+    }
     let http = http::start_with_socketio(
-        to_tokio(http_sockets)?.into_iter().map(|socket| http::Listener { socket, tls: None }).collect(),
+        http_listeners,
         handle.clone(),
         vec![http_outlet],
         Some((socketio_settings(&config), socketio_outlet)),
@@ -282,6 +289,15 @@ fn mdns_settings(config: &Config, http: &[SocketAddr], mqtt: &[SocketAddr]) -> m
         mqtt: plain(mqtt),
         http: plain(http),
     }
+}
+
+/// TLS as the HTTP side takes it: a function from a socket to an encrypted stream.
+fn http_tls(tls: &tls::Acceptor) -> http::TlsAcceptor {
+    let tls = tls.clone();
+    std::sync::Arc::new(move |stream| {
+        let tls = tls.clone();
+        Box::pin(async move { Ok(Box::new(tls.accept(stream).await?) as Box<dyn http::ByteStream>) })
+    })
 }
 
 /// A new id for each start, so that clients notice a restart: 16 hexadecimal digits.

@@ -6,7 +6,7 @@ use lockstep::{
     clock::Clock,
     config::{Config, Overrides},
     domain::hub::Hub,
-    engine::{Engine, EngineHandle, EngineLimits},
+    engine::{Engine, EngineLimits},
     mqtt::{self, Door, Foundation, Settings},
     policy::{self, Policy},
 };
@@ -19,10 +19,10 @@ use super::client::{Client, Connect};
 /// A running door.
 pub(super) struct Rig {
     pub(super) door: Arc<Door>,
-    pub(super) engine: EngineHandle,
     pub(super) port: u16,
     stop: CancellationToken,
-    pub(super) files: TempDir,
+    /// Users and rules; gone when the test ends.
+    _files: TempDir,
 }
 
 impl Rig {
@@ -54,11 +54,11 @@ impl Rig {
         tokio::spawn(engine.run(stop.clone().cancelled_owned()));
         let mut settings = Settings::default();
         change(&mut settings);
-        let foundation = Foundation { engine: handle.clone(), outlet, clock, policy, settings };
+        let foundation = Foundation { engine: handle, outlet, clock, policy, settings };
         let door = Arc::new(mqtt::start(foundation).await.unwrap());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = door.listen(listener, None).unwrap().port();
-        Self { door, engine: handle, port, stop, files }
+        Self { door, port, stop, _files: files }
     }
 
     /// A connected MQTT 5 client with a clean start.

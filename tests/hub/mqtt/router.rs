@@ -31,7 +31,7 @@ async fn a_router_that_dies_is_replaced_and_nothing_acknowledged_is_lost() {
     let mut away = rig.connect(Connect::lasting("away", 100)).await;
     for client in subscribers.iter_mut().chain([&mut away, &mut member]) {
         let mut seen = vec![0; COUNT as usize];
-        while seen.iter().any(|times| *times == 0) {
+        while seen.contains(&0) {
             let message = client.message().await;
             seen[message.text().parse::<usize>().unwrap()] += 1;
         }
