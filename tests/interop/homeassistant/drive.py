@@ -382,6 +382,30 @@ async def story(way, folder):
         await ha.becomes("a box that is off is disconnected, not unavailable", f"{box}.availability", "off")
         await ha.becomes("while its button is unavailable", f"{box}.event", "unavailable")
 
+        async def has_device(unique_id):
+            devices = await ha.ask(type="config/device_registry/list")
+            return any(["mqtt", unique_id] in d["identifiers"] for d in devices)
+
+        async with session.post(f"http://{hub.http}/api/v1/rooms", json={"id": "labor", "name": "Labor"}) as answer:
+            check("a room is made through the API", answer.status in (200, 201), answer.status)
+        await ha.becomes("it is in Home Assistant", f"{hub_id}.room.labor.pomodoro.phase", "idle")
+        async with session.patch(f"http://{hub.http}/api/v1/rooms/labor", json={"name": "Studio"}) as answer:
+            check("it gets another name", answer.status == 200, answer.status)
+
+        async def renamed():
+            devices = await ha.ask(type="config/device_registry/list")
+            names = [d["name"] for d in devices if ["mqtt", f"{hub_id}.room.labor"] in d["identifiers"]]
+            return names == ["Studio"], names
+
+        await eventually("which Home Assistant takes over", renamed)
+        async with session.delete(f"http://{hub.http}/api/v1/rooms/labor") as answer:
+            check("it is removed", answer.status in (200, 204), answer.status)
+
+        async def labor_gone():
+            return not await has_device(f"{hub_id}.room.labor")
+
+        await eventually("and its device with it", labor_gone)
+
         await asyncio.to_thread(hub.stop, signal.SIGTERM)
         await ha.becomes("a hub that is off makes the room unavailable", f"{room}.pomodoro.phase", "unavailable", 90)
         if linked:
