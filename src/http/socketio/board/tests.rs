@@ -95,7 +95,8 @@ fn a_start_shows_every_thing() {
 #[test]
 fn a_board_starts_from_retained_values_in_any_order() {
     let pair = Pair::new();
-    let state = r#"{"state":1,"message":"Work","paused":true,"work_duration":9,"break_duration":9,"number_cycles":1,"rev":3}"#;
+    let state =
+        r#"{"state":1,"message":"Work","paused":true,"work_duration":9,"break_duration":9,"number_cycles":1,"rev":3}"#;
     let values = [("remaining", "00:00:07"), ("state", state)];
     for values in [values, [values[1], values[0]]] {
         let mut board = Board::new(id("lockstep"));
