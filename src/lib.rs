@@ -3,6 +3,8 @@
 pub mod domain;
 
 #[cfg(feature = "hub")]
+pub mod address;
+#[cfg(feature = "hub")]
 pub mod app;
 #[cfg(feature = "hub")]
 pub mod cli;

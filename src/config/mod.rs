@@ -250,7 +250,7 @@ fn discovery(raw: &RawDiscovery, fault: &mut dyn FnMut(&str, String)) -> discove
 }
 
 fn link(raw: &RawLink, discovery: &discovery::Settings, fault: &mut dyn FnMut(&str, String)) -> Option<link::Settings> {
-    let far = raw.far.parse().map_err(|e: link::address::InvalidAddress| fault("link.far", e.to_string())).ok()?;
+    let far = raw.far.parse().map_err(|e: crate::address::InvalidAddress| fault("link.far", e.to_string())).ok()?;
     let protocol = link::command::protocol(&raw.protocol).unwrap_or_else(|e| {
         fault("link.protocol", e);
         link::Protocol::default()

@@ -12,12 +12,12 @@ use clap::Args;
 
 use super::{BoxInfo, HubInfo, Settings, documents};
 use crate::{
+    address::{self, Address},
     domain::{
         hub::{Hub, HubSpec},
         id::Id,
         time::{Mono, Now, Wall},
     },
-    link::address::Address,
 };
 
 /// How long a hub may take to say what it has.
@@ -73,10 +73,10 @@ fn ask(arguments: &Arguments, address: &Address, root: &str) -> anyhow::Result<(
         MqttOptions::new(format!("lockstep-discovery-{}", std::process::id()), &address.host, address.port);
     options.set_max_packet_size(PACKET_BYTES_MAX, PACKET_BYTES_MAX).set_keep_alive(Duration::from_secs(5));
     if address.tls {
-        options.set_transport(Transport::tls_with_config(TlsConfiguration::Rustls(crate::link::address::tls(None)?)));
+        options.set_transport(Transport::tls_with_config(TlsConfiguration::Rustls(address::tls(None)?)));
     }
     if let Some(user) = &arguments.user {
-        let password = arguments.password_file.as_ref().map(crate::link::address::read_password).transpose()?;
+        let password = arguments.password_file.as_ref().map(address::read_password).transpose()?;
         options.set_credentials(user, password.unwrap_or_default());
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;

@@ -6,8 +6,9 @@ use std::{future::Future, path::PathBuf};
 
 use clap::Args;
 
-use super::{HubSide, Login, Protocol, Settings, address::Address, start};
+use super::{HubSide, Login, Protocol, Settings, start};
 use crate::{
+    address::Address,
     clock::Clock,
     domain::{id::Id, topic::Topic},
 };
@@ -15,7 +16,7 @@ use crate::{
 /// What `lockstep link` takes.
 #[derive(Debug, Clone, Args)]
 pub struct Arguments {
-    /// The broker to link to: mqtt://HOST[:PORT] or mqtts://HOST[:PORT]
+    /// The broker to link to: mqtt://HOST or mqtts://HOST, with :PORT where it is another one than usual
     pub far: Address,
     /// The user there
     #[arg(long)]

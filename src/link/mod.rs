@@ -17,7 +17,6 @@ use std::path::PathBuf;
 
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-pub mod address;
 mod carry;
 pub mod command;
 mod inside;
@@ -26,7 +25,7 @@ mod outbox;
 mod remote;
 mod rewrite;
 
-use address::{Address, Credentials, Unprepared};
+use crate::address::{self, Address, Credentials, Unprepared};
 use carry::{Core, End};
 use mirror::{Message, Mirror, Names};
 use remote::Remote;

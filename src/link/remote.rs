@@ -12,11 +12,11 @@ use rumqttc::{Transport, v5};
 use tokio::sync::mpsc;
 use tokio_rustls::rustls::ClientConfig;
 
-use super::{
+use super::mirror::Message;
+use crate::{
     address::{Address, Credentials},
-    mirror::Message,
+    domain::publication::Qos,
 };
-use crate::domain::publication::Qos;
 
 /// The user property by which a link knows its own messages.
 pub(super) const STAMP: &str = "lockstep-link";

@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import pathlib
+import re
 import shutil
 import signal
 import socket
@@ -17,7 +18,7 @@ import time
 import aiohttp
 
 LIMIT = 60
-HERE = pathlib.Path(__file__).parent
+RECIPES = pathlib.Path(__file__).parents[3] / "docs/recipes/homeassistant"
 BIN = os.environ["LOCKSTEP_BIN"]
 HASS = pathlib.Path(sys.executable).parent / "hass"
 CLIENT = "http://127.0.0.1/"
@@ -144,8 +145,14 @@ class HomeAssistant:
         self.folder, self.session, self.port = folder, session, free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         folder.mkdir()
+        shutil.copy(RECIPES / "automation.yaml", folder)
         (folder / "configuration.yaml").write_text(
-            f"http:\n  server_host: 127.0.0.1\n  server_port: {self.port}\nfrontend:\nconfig:\napi:\nautomation: []\n"
+            f"http:\n  server_host: 127.0.0.1\n  server_port: {self.port}\nfrontend:\nconfig:\napi:\nautomation: !include automation.yaml\n"
+            # The lamp of the recipe.
+            "input_boolean:\n  lamp:\nlight:\n  - platform: template\n    lights:\n      desk_lamp:\n"
+            "        value_template: \"{{ is_state('input_boolean.lamp', 'on') }}\"\n"
+            "        turn_on: {action: input_boolean.turn_on, target: {entity_id: input_boolean.lamp}}\n"
+            "        turn_off: {action: input_boolean.turn_off, target: {entity_id: input_boolean.lamp}}\n"
             "logger:\n  default: warning\n  logs:\n    homeassistant.components.mqtt: info\n"
         )
 
@@ -338,7 +345,22 @@ async def story(way, folder):
             await ha.call("button.press", f"{room}.pomodoro.skip")
             await ha.becomes("a skip rings", f"{room}.pomodoro.phase", "break_alarm")
             await ha.becomes("the event entity tells of it", f"{room}.pomodoro.event", lambda seen: seen not in (None, "unknown", "unavailable"))
+
+            async def lamp(wanted):
+                async def look():
+                    seen = (await ha.states()).get("light.desk_lamp", {}).get("state")
+                    return seen == wanted, seen
+
+                await eventually(f"the recipe's lamp is {wanted}", look)
+
+            for wanted in ("on", "off", "on"):
+                await lamp(wanted)
+            states = await ha.states()
+            shown = re.findall(r"(?:entity: |- )((?:sensor|button|number)\.\w+)", (RECIPES / "card.yaml").read_text())
+            missing = [entity_id for entity_id in shown if entity_id not in states]
+            check("everything on the recipe's card exists", len(shown) >= 8 and not missing, missing or shown)
             await browser.press()
+            await lamp("off")
             await ha.becomes("a press in the browser is seen in Home Assistant", f"{room}.pomodoro.phase", "short_break")
 
         mqtt.publish("lockstep/device/desk/info", json.dumps({"name": "Desk", "room": "main"}), retain=True)
@@ -359,6 +381,30 @@ async def story(way, folder):
         mqtt.publish("lockstep/device/desk/availability", "offline", retain=True)
         await ha.becomes("a box that is off is disconnected, not unavailable", f"{box}.availability", "off")
         await ha.becomes("while its button is unavailable", f"{box}.event", "unavailable")
+
+        async def has_device(unique_id):
+            devices = await ha.ask(type="config/device_registry/list")
+            return any(["mqtt", unique_id] in d["identifiers"] for d in devices)
+
+        async with session.post(f"http://{hub.http}/api/v1/rooms", json={"id": "labor", "name": "Labor"}) as answer:
+            check("a room is made through the API", answer.status in (200, 201), answer.status)
+        await ha.becomes("it is in Home Assistant", f"{hub_id}.room.labor.pomodoro.phase", "idle")
+        async with session.patch(f"http://{hub.http}/api/v1/rooms/labor", json={"name": "Studio"}) as answer:
+            check("it gets another name", answer.status == 200, answer.status)
+
+        async def renamed():
+            devices = await ha.ask(type="config/device_registry/list")
+            names = [d["name"] for d in devices if ["mqtt", f"{hub_id}.room.labor"] in d["identifiers"]]
+            return names == ["Studio"], names
+
+        await eventually("which Home Assistant takes over", renamed)
+        async with session.delete(f"http://{hub.http}/api/v1/rooms/labor") as answer:
+            check("it is removed", answer.status in (200, 204), answer.status)
+
+        async def labor_gone():
+            return not await has_device(f"{hub_id}.room.labor")
+
+        await eventually("and its device with it", labor_gone)
 
         await asyncio.to_thread(hub.stop, signal.SIGTERM)
         await ha.becomes("a hub that is off makes the room unavailable", f"{room}.pomodoro.phase", "unavailable", 90)
