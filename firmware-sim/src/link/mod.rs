@@ -30,6 +30,8 @@ pub use login::{Login, LoginError};
 const EVENTS_MAX: usize = 64;
 /// Publishes that wait for the connection; more are refused.
 const PUBLISHES_MAX: usize = 64;
+/// Publishes that wait for their acknowledgement; the client keeps a table of that length, by default of 65,535 places.
+const IN_FLIGHT_MAX: u16 = 64;
 /// The largest packet that is taken.
 const PACKET_BYTES_MAX: u32 = 64 * 1024;
 /// From the first SYN to the CONNACK.

@@ -7,7 +7,8 @@ use rumqttc::{
 use tokio::sync::mpsc;
 
 use super::{
-    CONNECT_WITHIN, Client, End, LinkEvent, Login, OnWire, PACKET_BYTES_MAX, PUBLISHES_MAX, Publisher, Sent, Why,
+    CONNECT_WITHIN, Client, End, IN_FLIGHT_MAX, LinkEvent, Login, OnWire, PACKET_BYTES_MAX, PUBLISHES_MAX, Publisher,
+    Sent, Why,
 };
 
 /// Connects and serves until the connection ends.
@@ -17,6 +18,7 @@ pub(super) async fn session(host: &str, port: u16, tls: bool, login: &Login, tel
     options.set_clean_session(true);
     let bytes_max = usize::try_from(PACKET_BYTES_MAX).unwrap_or(usize::MAX);
     options.set_max_packet_size(bytes_max, bytes_max);
+    options.set_inflight(IN_FLIGHT_MAX);
     options.set_last_will(LastWill::new(&login.will_topic, "offline", QoS::AtLeastOnce, true));
     if let Some((user, password)) = &login.user {
         options.set_credentials(user, password);

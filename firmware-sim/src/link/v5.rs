@@ -13,7 +13,8 @@ use rumqttc::{
 use tokio::sync::mpsc;
 
 use super::{
-    CONNECT_WITHIN, Client, End, LinkEvent, Login, OnWire, PACKET_BYTES_MAX, PUBLISHES_MAX, Publisher, Sent, Why,
+    CONNECT_WITHIN, Client, End, IN_FLIGHT_MAX, LinkEvent, Login, OnWire, PACKET_BYTES_MAX, PUBLISHES_MAX, Publisher,
+    Sent, Why,
 };
 
 /// Connects and serves until the connection ends.
@@ -23,6 +24,7 @@ pub(super) async fn session(host: &str, port: u16, tls: bool, login: &Login, tel
     options.set_clean_start(true);
     options.set_connection_timeout(CONNECT_WITHIN.as_secs());
     options.set_max_packet_size(Some(PACKET_BYTES_MAX));
+    options.set_outgoing_inflight_upper_limit(IN_FLIGHT_MAX);
     options.set_last_will(LastWill::new(&login.will_topic, "offline", QoS::AtLeastOnce, true, None));
     let mut network = NetworkOptions::new();
     network.set_tcp_nodelay(true);
