@@ -1,8 +1,14 @@
 //! The main job, end to end: stock MQTT clients and a browser move the same state.
 
+use std::time::Duration;
+
+use rumqttc::{AsyncClient, Event, MqttOptions, Packet, QoS};
 use serde_json::{Value, json};
 
-use crate::support::{Browser, Hub, eventually, mosquitto};
+use crate::support::{Browser, Hub, LIMIT, eventually, mosquitto};
+
+/// More topics than any window of a client or a router holds.
+const RETAINED: usize = 10_000;
 
 #[tokio::test]
 async fn a_new_subscriber_sees_the_whole_state_at_once() {
@@ -117,17 +123,49 @@ async fn odd_names_and_ten_thousand_retained_topics_work() {
     mosquitto("mosquitto_pub", &hub, &["-i", "a/b", "-t", "é/x", "-m", "hello"]).await;
     assert_eq!(browser.message("é/x", |_| true).await["payload"], "hello");
 
-    for i in 0..10_000 {
-        let frame = json!({"type": "pub", "topic": format!("many/{i}"), "payload": i, "retain": true});
-        browser.send(frame).await;
-        if i % 50 == 49 {
-            let answer = browser.publish("many/last", json!(i), &format!("r{i}")).await;
-            if answer["code"] == "rate_limited" {
-                // The bridge protects itself; MQTT has no such limit here.
-                break;
-            }
+    // Sent by a stock client, read back complete by one subscription at QoS 1.
+    let mut options = MqttOptions::new("many", "127.0.0.1", hub.mqtt_port());
+    options.set_keep_alive(Duration::from_secs(60)).set_inflight(100);
+    let (client, mut events) = AsyncClient::new(options, 128);
+    let publisher = tokio::spawn(async move {
+        for i in 0..RETAINED {
+            client.publish(format!("many/{i}"), QoS::AtLeastOnce, true, i.to_string()).await.unwrap();
+        }
+        client
+    });
+    let mut acknowledged = 0;
+    while acknowledged < RETAINED {
+        if let Event::Incoming(Packet::PubAck(_)) = tokio::time::timeout(LIMIT, events.poll()).await.unwrap().unwrap() {
+            acknowledged += 1;
         }
     }
+    drop(publisher.await.unwrap());
+    for version in ["mqttv311", "mqttv5"] {
+        let count = RETAINED.to_string();
+        let arguments = ["-V", version, "-q", "1", "-v", "-t", "many/#", "-C", &count, "-W", "15"];
+        let seen = mosquitto("mosquitto_sub", &hub, &arguments).await;
+        let topics: std::collections::BTreeSet<&str> = seen.lines().filter_map(|line| line.split(' ').next()).collect();
+        assert_eq!(topics.len(), RETAINED, "{version}");
+    }
+}
+
+#[tokio::test]
+async fn properties_of_mqtt_5_do_not_harm_a_reader_of_3_1_1() {
+    let hub = Hub::start();
+    let (port, arguments) = (hub.mqtt_port().to_string(), ["-V", "mqttv311", "-t", "x/y", "-C", "2", "-W", "15"]);
+    let reader = tokio::process::Command::new("mosquitto_sub").args(["-p", &port]).args(arguments).output();
+    let reader = tokio::spawn(reader);
+    eventually("the reader has both messages", async || {
+        let arguments = ["-V", "5", "-t", "x/y", "-m", "hi", "-D", "publish", "user-property", "a", "b"];
+        mosquitto("mosquitto_pub", &hub, &[&arguments[..], &["-D", "publish", "content-type", "text/plain"]].concat())
+            .await;
+        if reader.is_finished() { Ok(()) } else { Err("it waits") }
+    })
+    .await;
+    let output = reader.await.unwrap().unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "hi\nhi\n");
+    let message = mosquitto("mosquitto_sub", &hub, &["-t", "lockstep/main/pomodoro/message", "-C", "1"]).await;
+    assert_eq!(message.trim(), "Press Me!", "the hub serves on");
 }
 
 /// What a person types and sees is one and the same everywhere: the last value wins for all.

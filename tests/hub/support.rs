@@ -3,6 +3,7 @@
 //! Protocol clients do not belong here, but for the smallest `/ws` one.
 
 use std::{
+    collections::VecDeque,
     fmt::Debug,
     io::{BufRead, BufReader},
     path::{Path, PathBuf},
@@ -19,26 +20,26 @@ use tokio_tungstenite::{
 };
 
 /// How long anything may take before a test says that it did not happen.
-pub const LIMIT: Duration = Duration::from_secs(20);
+pub(crate) const LIMIT: Duration = Duration::from_secs(20);
 
 /// A running hub.
 #[derive(Debug)]
-pub struct Hub {
+pub(crate) struct Hub {
     child: Child,
-    pub http: String,
-    pub mqtt: String,
-    pub data: PathBuf,
+    pub(crate) http: String,
+    pub(crate) mqtt: String,
+    pub(crate) data: PathBuf,
     folder: Option<tempfile::TempDir>,
 }
 
 impl Hub {
     /// Starts a hub with an empty folder.
-    pub fn start() -> Self {
+    pub(crate) fn start() -> Self {
         Self::start_with(&[])
     }
 
     /// Starts a hub with an empty folder and more arguments.
-    pub fn start_with(arguments: &[&str]) -> Self {
+    pub(crate) fn start_with(arguments: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut hub = Self::start_in(folder.path(), "127.0.0.1:0", arguments);
         hub.folder = Some(folder);
@@ -46,7 +47,7 @@ impl Hub {
     }
 
     /// Starts a hub in `data`, with MQTT on `mqtt`.
-    pub fn start_in(data: &Path, mqtt: &str, arguments: &[&str]) -> Self {
+    pub(crate) fn start_in(data: &Path, mqtt: &str, arguments: &[&str]) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_lockstep"))
             .args(["--http", "127.0.0.1:0", "--mqtt", mqtt, "--ready-json", "--data-dir"])
             .arg(data)
@@ -63,16 +64,21 @@ impl Hub {
         Self { child, http, mqtt, data: data.to_owned(), folder: None }
     }
 
-    pub fn mqtt_port(&self) -> u16 {
+    /// Takes the folder over, so that it outlives the hub.
+    pub(crate) fn keep_folder(&mut self) -> Option<tempfile::TempDir> {
+        self.folder.take()
+    }
+
+    pub(crate) fn mqtt_port(&self) -> u16 {
         self.mqtt.rsplit_once(':').unwrap().1.parse().unwrap()
     }
 
-    pub fn pid(&self) -> u32 {
+    pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }
 
     /// `kill -9`, and a new hub on the same folder and the same MQTT port.
-    pub fn kill_and_restart(mut self) -> Self {
+    pub(crate) fn kill_and_restart(mut self) -> Self {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
         let mut hub = Self::start_in(&self.data, &self.mqtt, &[]);
@@ -81,7 +87,7 @@ impl Hub {
     }
 
     /// SIGTERM; returns the exit code and how long it took.
-    pub fn stop(mut self) -> (Option<i32>, Duration) {
+    pub(crate) fn stop(mut self) -> (Option<i32>, Duration) {
         let began = Instant::now();
         let status = Command::new("kill").arg(self.pid().to_string()).status().unwrap();
         assert!(status.success());
@@ -103,7 +109,7 @@ impl Drop for Hub {
 }
 
 /// Waits until `look` returns something; says what it saw last where that does not happen in time.
-pub async fn eventually<T, S: Debug>(what: &str, mut look: impl AsyncFnMut() -> Result<T, S>) -> T {
+pub(crate) async fn eventually<T, S: Debug>(what: &str, mut look: impl AsyncFnMut() -> Result<T, S>) -> T {
     let began = Instant::now();
     loop {
         match look().await {
@@ -115,31 +121,36 @@ pub async fn eventually<T, S: Debug>(what: &str, mut look: impl AsyncFnMut() -> 
 }
 
 /// A browser's connection.
-pub struct Browser {
+pub(crate) struct Browser {
     socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
-    pub hello: Value,
+    /// Frames that came while an answer was awaited.
+    earlier: VecDeque<Value>,
+    pub(crate) hello: Value,
 }
 
 impl Browser {
-    pub async fn connect(hub: &Hub) -> Self {
+    pub(crate) async fn connect(hub: &Hub) -> Self {
         let mut request = format!("ws://{}/ws", hub.http).into_client_request().unwrap();
         request.headers_mut().insert("sec-websocket-protocol", "lockstep.v1".parse().unwrap());
         let (socket, _) = connect_async(request).await.unwrap();
-        let mut browser = Self { socket, hello: Value::Null };
+        let mut browser = Self { socket, earlier: VecDeque::new(), hello: Value::Null };
         browser.hello = browser.next("hello").await;
         browser
     }
 
-    pub async fn send(&mut self, frame: Value) {
+    pub(crate) async fn send(&mut self, frame: Value) {
         self.socket.send(Message::text(frame.to_string())).await.unwrap();
     }
 
-    pub async fn send_text(&mut self, text: &str) {
-        self.socket.send(Message::text(text)).await.unwrap();
+    /// The next frame, whatever it is.
+    pub(crate) async fn frame(&mut self) -> Value {
+        if let Some(frame) = self.earlier.pop_front() {
+            return frame;
+        }
+        self.new_frame().await
     }
 
-    /// The next frame, whatever it is.
-    pub async fn frame(&mut self) -> Value {
+    async fn new_frame(&mut self) -> Value {
         let frame = async {
             loop {
                 match self.socket.next().await {
@@ -153,26 +164,29 @@ impl Browser {
     }
 
     /// The next frame of that type; others are passed over.
-    pub async fn next(&mut self, kind: &str) -> Value {
+    pub(crate) async fn next(&mut self, kind: &str) -> Value {
         self.next_where(kind, |_| true).await
     }
 
-    pub async fn next_where(&mut self, kind: &str, wanted: impl Fn(&Value) -> bool) -> Value {
-        loop {
-            let frame = self.frame().await;
-            if frame["type"] == kind && wanted(&frame) {
-                return frame;
+    pub(crate) async fn next_where(&mut self, kind: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+        let began = Instant::now();
+        let mut last = Value::Null;
+        while began.elapsed() < LIMIT {
+            last = self.frame().await;
+            if last["type"] == kind && wanted(&last) {
+                return last;
             }
         }
+        panic!("no such `{kind}` within {LIMIT:?}; the last frame was {last}");
     }
 
     /// The next message on `topic` whose payload is wanted.
-    pub async fn message(&mut self, topic: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+    pub(crate) async fn message(&mut self, topic: &str, wanted: impl Fn(&Value) -> bool) -> Value {
         self.next_where("msg", |frame| frame["topic"] == topic && wanted(&frame["payload"])).await
     }
 
     /// Subscribes and collects the whole snapshot, as topic and payload.
-    pub async fn subscribe(&mut self, filters: &[&str]) -> Vec<(String, Value)> {
+    pub(crate) async fn subscribe(&mut self, filters: &[&str]) -> Vec<(String, Value)> {
         self.send(json!({"type": "sub", "filters": filters, "id": "s"})).await;
         let mut values = Vec::new();
         loop {
@@ -186,19 +200,22 @@ impl Browser {
         }
     }
 
-    pub async fn publish(&mut self, topic: &str, payload: Value, reference: &str) -> Value {
+    pub(crate) async fn publish(&mut self, topic: &str, payload: Value, reference: &str) -> Value {
         self.send(json!({"type": "pub", "topic": topic, "payload": payload, "ref": reference})).await;
-        loop {
-            let frame = self.frame().await;
+        let began = Instant::now();
+        while began.elapsed() < LIMIT {
+            let frame = self.new_frame().await;
             if frame["ref"] == reference && (frame["type"] == "ack" || frame["type"] == "err") {
                 return frame;
             }
+            self.earlier.push_back(frame);
         }
+        panic!("no answer to `{reference}` within {LIMIT:?}");
     }
 }
 
 /// Runs one of Debian's MQTT clients against the hub; returns what it printed.
-pub async fn mosquitto(program: &str, hub: &Hub, arguments: &[&str]) -> String {
+pub(crate) async fn mosquitto(program: &str, hub: &Hub, arguments: &[&str]) -> String {
     let output = tokio::process::Command::new(program)
         .args(["-p", &hub.mqtt_port().to_string()])
         .args(arguments)
