@@ -5,6 +5,7 @@
 use std::{
     io::{self, Write},
     net::{SocketAddr, TcpListener},
+    sync::Arc,
     time::Duration,
 };
 
@@ -15,12 +16,14 @@ use tracing::{info, warn};
 use crate::{
     clock::Clock,
     config::{Anonymous, Config},
+    control,
     discovery::{self, mdns},
     domain::hub::Hub,
     engine::{self, Engine, StoreHealth},
     http, link, listen, mqtt,
     policy::{self, Policy},
     store::{Journal, JournalHandle},
+    tls,
 };
 
 /// The name of the journal in the data folder.
@@ -29,13 +32,22 @@ pub const JOURNAL_FILE: &str = "lockstep.redb";
 /// How long a stop may take in all before what is left is cut off.
 const STOP_TIME: Duration = Duration::from_millis(4500);
 
+/// What serving ended with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// The process was told to stop.
+    Stopped,
+    /// The hub is to start anew, with its configuration read again.
+    Restart,
+}
+
 /// Serves until the process is told to stop.
 ///
 /// `ready_json` asks for exactly one line on standard output once everything listens.
 ///
 /// # Errors
 /// Why the hub cannot start, as a chain of sentences for people.
-pub fn serve(config: Config, ready_json: bool) -> anyhow::Result<()> {
+pub fn serve(config: Config, ready_json: bool) -> anyhow::Result<Ended> {
     refuse_open_hub(&config)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start threads")?;
     let served = runtime.block_on(serve_async(config, ready_json));
@@ -80,13 +92,21 @@ fn refuse_open_hub(config: &Config) -> anyhow::Result<()> {
     )
 }
 
-async fn serve_async(config: Config, ready_json: bool) -> anyhow::Result<()> {
+async fn serve_async(config: Config, ready_json: bool) -> anyhow::Result<Ended> {
     let clock = Clock::system();
     let boot = new_boot_id();
 
     // Everything that may be refused comes before anything runs.
     let http_sockets = bind_all("the dashboard", &config.http_listen, "--http")?;
     let mqtt_sockets = bind_all("MQTT", &config.mqtt_listen, "--mqtt")?;
+    let mqtt_tls_sockets = bind_all("MQTT with TLS", &config.mqtt_listen_tls, "--set mqtt.listen_tls")?;
+    let http_tls_sockets = bind_all("the dashboard with TLS", &config.http_listen_tls, "--set http.listen_tls")?;
+    let tls = if mqtt_tls_sockets.is_empty() && http_tls_sockets.is_empty() {
+        None
+    } else {
+        let client_ca = config.tls_client_ca_file.as_deref();
+        Some(tls::Acceptor::load(&config.tls_certificate_file, &config.tls_key_file, client_ca)?)
+    };
     let path = config.data_dir.join(JOURNAL_FILE);
     let (journal, restored) = tokio::task::spawn_blocking(move || Journal::open(&path)).await??;
 
@@ -102,26 +122,41 @@ async fn serve_async(config: Config, ready_json: bool) -> anyhow::Result<()> {
     engine.start(restored.values, restored.revision);
 
     let policy = Policy::load(policy_settings(&config))?;
-    let http = http::start_with_socketio(
-        to_tokio(http_sockets)?.into_iter().map(|socket| http::Listener { socket, tls: None }).collect(),
-        handle.clone(),
-        vec![http_outlet],
-        Some((socketio_settings(&config), socketio_outlet)),
-        http_settings(&config, &boot, policy.clone()),
-        clock.clone(),
-    )?;
-    let mqtt_addresses: Vec<SocketAddr> = mqtt_sockets.iter().map(|s| s.local_addr().unwrap()).collect();
+    let mqtt_addresses: Vec<SocketAddr> = mqtt_sockets.iter().map(TcpListener::local_addr).collect::<Result<_, _>>()?;
     let door = mqtt::start(mqtt::Foundation {
         engine: handle.clone(),
         outlet: door_outlet,
         clock: clock.clone(),
-        policy,
-        settings: mqtt::Settings { root: config.root.to_string(), ..mqtt::Settings::default() },
+        policy: policy.clone(),
+        settings: mqtt::Settings {
+            root: config.root.to_string(),
+            server_keep_alive: config.mqtt_server_keep_alive,
+            ..mqtt::Settings::default()
+        },
     })
     .await?;
     for socket in to_tokio(mqtt_sockets)? {
         door.listen(socket, None)?;
     }
+    if let Some(tls) = &tls {
+        for socket in to_tokio(mqtt_tls_sockets)? {
+            door.listen(socket, Some(tls.clone()))?;
+        }
+    }
+    let mut http_listeners: Vec<http::Listener> =
+        to_tokio(http_sockets)?.into_iter().map(|socket| http::Listener { socket, tls: None }).collect();
+    if let Some(tls) = &tls {
+        let listener = |socket| http::Listener { socket, tls: Some(http_tls(tls)) };
+        http_listeners.extend(to_tokio(http_tls_sockets)?.into_iter().map(listener));
+    }
+    let http = http::start_with_socketio(
+        http_listeners,
+        handle.clone(),
+        vec![http_outlet],
+        Some((socketio_settings(&config), socketio_outlet)),
+        http_settings(&config, &boot, policy.clone(), door.acceptor()),
+        clock.clone(),
+    )?;
     let discovery = discovery::start(handle.clone(), discovery_outlet, &config.root, &config.discovery);
     let link = match link_side {
         Some((settings, side)) => {
@@ -134,10 +169,27 @@ async fn serve_async(config: Config, ready_json: bool) -> anyhow::Result<()> {
 
     let stop = tokio_util::sync::CancellationToken::new();
     let running = tokio::spawn(engine.run(stop.clone().cancelled_owned()));
+    let (asked, mut restarts) = tokio::sync::mpsc::channel(1);
+    let control = control::start(control::Controlled {
+        folder: config.data_dir.clone(),
+        status: control::Status {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            boot: boot.clone(),
+            pid: std::process::id(),
+            http: http.addresses().to_vec(),
+            mqtt: mqtt_addresses.clone(),
+        },
+        policy: policy.clone(),
+        journal: journal.clone(),
+        restart: asked,
+    });
     tell_ready(&config, http.addresses(), &mqtt_addresses, ready_json)?;
+    control::notify_service("READY=1");
 
-    wait_for_signal().await?;
+    let ended = wait_for_end(&policy, &mut restarts).await?;
+    control::notify_service("STOPPING=1");
     info!("stopping");
+    drop(control);
     let orderly = async {
         // The engine says `offline` first, so that everybody still connected hears it.
         stop.cancel();
@@ -158,7 +210,7 @@ async fn serve_async(config: Config, ready_json: bool) -> anyhow::Result<()> {
     if tokio::time::timeout(STOP_TIME, orderly).await.is_err() {
         warn!("not everything ended in time; what was acknowledged is on disk all the same");
     }
-    Ok(())
+    Ok(ended)
 }
 
 fn start_journal(
@@ -198,7 +250,7 @@ fn policy_settings(config: &Config) -> policy::Settings {
     }
 }
 
-fn http_settings(config: &Config, boot: &str, policy: Policy) -> http::Settings {
+fn http_settings(config: &Config, boot: &str, policy: Policy, door: mqtt::Acceptor) -> http::Settings {
     http::Settings {
         name: config.name.clone(),
         root: config.root.to_string(),
@@ -206,6 +258,11 @@ fn http_settings(config: &Config, boot: &str, policy: Policy) -> http::Settings 
         base_path: config.base_path.clone(),
         allowed_hosts: config.allowed_hosts.clone(),
         allowed_origins: config.allowed_origins.clone(),
+        mqtt_ws: Some(Arc::new(move |connection: http::MqttConnection| {
+            let peer = mqtt::Peer { address: connection.peer.ip().to_canonical(), certificate: None };
+            door.accept(connection.stream, peer);
+            Box::pin(std::future::ready(()))
+        })),
         ..http::Settings::new(policy)
     }
 }
@@ -226,6 +283,15 @@ fn mdns_settings(config: &Config, http: &[SocketAddr], mqtt: &[SocketAddr]) -> m
         mqtt: plain(mqtt),
         http: plain(http),
     }
+}
+
+/// TLS as the HTTP side takes it: a function from a socket to an encrypted stream.
+fn http_tls(tls: &tls::Acceptor) -> http::TlsAcceptor {
+    let tls = tls.clone();
+    std::sync::Arc::new(move |stream| {
+        let tls = tls.clone();
+        Box::pin(async move { Ok(Box::new(tls.accept(stream).await?) as Box<dyn http::ByteStream>) })
+    })
 }
 
 /// A new id for each start, so that clients notice a restart: 16 hexadecimal digits.
@@ -255,6 +321,24 @@ fn tell_ready(config: &Config, http: &[SocketAddr], mqtt: &[SocketAddr], ready_j
     }
     out.flush()?;
     Ok(())
+}
+
+/// Waits for the signal or the order to end; SIGHUP reads users and rules again.
+async fn wait_for_end(policy: &Policy, restarts: &mut tokio::sync::mpsc::Receiver<()>) -> anyhow::Result<Ended> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut hang_up = signal(SignalKind::hangup())?;
+    let end = wait_for_signal();
+    tokio::pin!(end);
+    loop {
+        tokio::select! {
+            told = &mut end => return told.map(|()| Ended::Stopped),
+            Some(()) = restarts.recv() => return Ok(Ended::Restart),
+            _ = hang_up.recv() => match policy.reload() {
+                Ok(()) => info!("users and access rules were read again"),
+                Err(e) => warn!(error = %e, "users and access rules stay as they were"),
+            },
+        }
+    }
 }
 
 async fn wait_for_signal() -> anyhow::Result<()> {

@@ -2,6 +2,12 @@
 //!
 //! What a command does beyond reading its arguments and telling the result does not belong here.
 
+mod backup;
+mod certificate;
+mod health;
+mod lan;
+mod users;
+
 use std::{io::IsTerminal, path::PathBuf, process::ExitCode};
 
 use clap::{Args, Parser, Subcommand};
@@ -10,7 +16,7 @@ use crate::{
     app,
     clock::Clock,
     config::{Config, LogFormat, Overrides},
-    discovery, link,
+    control, discovery, link,
 };
 
 /// The exit code for what the person who runs the hub can mend: a bad value, a taken port.
@@ -57,6 +63,22 @@ enum Command {
     CheckConfig,
     /// Print the annotated default configuration
     PrintConfig,
+    /// Make a user, or set a user's password and role
+    Passwd(users::Arguments),
+    /// Let phones, boxes and Home Assistant on the network in: addresses, users, and what to type where
+    Lan(lan::Arguments),
+    /// Ask the running hub for a copy of everything that lasts
+    Backup(backup::BackupArguments),
+    /// Put a backup in place; the hub must be stopped
+    Restore(backup::RestoreArguments),
+    /// Make a certificate for TLS
+    Tls(certificate::Arguments),
+    /// Tell by the exit code whether the hub answers (0) or not (1)
+    Healthcheck,
+    /// Let the running hub read its users and access rules again
+    Reload,
+    /// Look for everything that could keep the hub from running well
+    Doctor,
     /// Print the documents by which Home Assistant finds the hub
     Discovery(discovery::command::Arguments),
     /// Mirror the hub and another broker, such as Home Assistant's
@@ -125,7 +147,46 @@ pub fn run() -> ExitCode {
             print!("{}", crate::config::DEFAULT);
             ExitCode::SUCCESS
         }
+        Some(command) => match cli.options.load() {
+            Ok(config) => match carry_out(command, &config) {
+                Ok(code) => code,
+                Err(e) => {
+                    eprintln!("lockstep: {e:#}");
+                    ExitCode::from(EXIT_REFUSED)
+                }
+            },
+            Err(code) => code,
+        },
     }
+}
+
+/// Carries out a command that needs the configuration.
+fn carry_out(command: Command, config: &Config) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::Passwd(arguments) => users::run(&arguments, config)?,
+        Command::Lan(arguments) => lan::run(&arguments, config)?,
+        Command::Backup(arguments) => backup::backup(&arguments, config)?,
+        Command::Restore(arguments) => backup::restore(&arguments, config)?,
+        Command::Tls(arguments) => certificate::run(&arguments, config)?,
+        Command::Healthcheck => return Ok(health::check(config)),
+        Command::Reload => println!("{}", control::order(&config.data_dir, &control::Order::Reload)?),
+        Command::Doctor => return Ok(health::doctor(config)),
+        // Carried out where their arguments are read.
+        Command::CheckConfig | Command::PrintConfig | Command::Discovery(_) | Command::Link(_) => {}
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Replaces this process by a new one of the same program with the same arguments.
+fn start_anew() -> ExitCode {
+    use std::os::unix::process::CommandExt;
+    let program = std::env::current_exe().unwrap_or_else(|_| PathBuf::from("lockstep"));
+    // After an upgrade the kernel tells the old file by this name; the new one is where it was.
+    let program =
+        program.to_str().and_then(|path| path.strip_suffix(" (deleted)")).map_or(program.clone(), PathBuf::from);
+    let failure = std::process::Command::new(program).args(std::env::args_os().skip(1)).exec();
+    eprintln!("lockstep: cannot start anew: {failure}");
+    ExitCode::FAILURE
 }
 
 fn serve(options: &Options) -> ExitCode {
@@ -138,7 +199,8 @@ fn serve(options: &Options) -> ExitCode {
         return ExitCode::from(EXIT_REFUSED);
     }
     match app::serve(config, options.ready_json) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(app::Ended::Stopped) => ExitCode::SUCCESS,
+        Ok(app::Ended::Restart) => start_anew(),
         Err(e) => {
             eprintln!("lockstep: {e:#}");
             ExitCode::from(EXIT_REFUSED)

@@ -76,7 +76,11 @@ fn has_battery_clock() -> bool {
 /// Whether the kernel reports the wall clock as synchronised (`adjtimex(2)`, asked through `timedatectl`); none where nobody can
 /// say, as in a container, whose host looks after the clock.
 fn is_synchronised() -> Option<bool> {
-    let output = Command::new("timedatectl").args(["show", "-p", "NTPSynchronized", "--value"]).output().ok()?;
+    let output = Command::new("timedatectl")
+        .env_remove("NOTIFY_SOCKET")
+        .args(["show", "-p", "NTPSynchronized", "--value"])
+        .output()
+        .ok()?;
     match String::from_utf8_lossy(&output.stdout).trim() {
         "yes" => Some(true),
         "no" => Some(false),

@@ -11,6 +11,8 @@ pub mod clock;
 #[cfg(feature = "hub")]
 pub mod config;
 #[cfg(feature = "hub")]
+pub mod control;
+#[cfg(feature = "hub")]
 pub mod discovery;
 #[cfg(feature = "hub")]
 pub mod engine;

@@ -26,6 +26,9 @@ struct Layer {
     values: BTreeMap<String, Value>,
 }
 
+/// How the environment is called as a place.
+const ENVIRONMENT: &str = "the environment";
+
 /// All layers, the weakest first.
 pub(super) struct Layers(Vec<Layer>);
 
@@ -41,8 +44,8 @@ pub(super) fn read(file: Option<&Path>, overrides: &Overrides) -> Result<Layers,
         layers.push(collect(&place, &File::new(&place, FileFormat::Toml))?);
     }
     let environment = Environment::with_prefix("LOCKSTEP").prefix_separator("__").separator("__").try_parsing(true);
-    let mut environment = collect("the environment", &environment)?;
-    environment.place = "the environment".to_owned();
+    let mut environment = collect(ENVIRONMENT, &environment)?;
+    environment.place = ENVIRONMENT.to_owned();
     layers.push(environment);
     for (key, value, option) in &overrides.0 {
         layers.push(Layer { place: (*option).to_owned(), values: BTreeMap::from([(key.clone(), typed(value))]) });
@@ -60,6 +63,15 @@ pub(super) fn read(file: Option<&Path>, overrides: &Overrides) -> Result<Layers,
 }
 
 impl Layers {
+    /// Puts the file at `path` above all files and beneath the environment.
+    pub(super) fn insert_file(&mut self, path: &Path) -> Result<(), Vec<Fault>> {
+        let place = path.display().to_string();
+        let layer = collect(&place, &File::new(&place, FileFormat::Toml))?;
+        let above = self.0.iter().position(|layer| layer.place == ENVIRONMENT).unwrap_or(self.0.len());
+        self.0.insert(above, layer);
+        Ok(())
+    }
+
     /// The strongest value of each key, as `T`.
     pub(super) fn merged<T: DeserializeOwned>(&self) -> Result<T, Vec<Fault>> {
         let mut builder = Merged::builder();

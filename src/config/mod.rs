@@ -30,6 +30,10 @@ use crate::{
 /// The annotated default: `config/hub.toml`.
 pub const DEFAULT: &str = include_str!("../../config/hub.toml");
 
+/// What `lockstep lan` keeps in the data folder: addresses that other machines can reach. Stronger than the configuration
+/// file, weaker than the environment and the command line.
+pub const LAN_FILE: &str = "lan.toml";
+
 /// The configuration of a hub, checked.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Config {
@@ -97,8 +101,13 @@ impl Config {
     /// # Errors
     /// Every fault, each a line that names the key, the value, what is allowed and where it was set.
     pub fn load(file: Option<&Path>, overrides: &Overrides) -> Result<Self, Vec<Fault>> {
-        let layers = layers::read(file, overrides)?;
-        let raw: Raw = layers.merged()?;
+        let mut layers = layers::read(file, overrides)?;
+        let mut raw: Raw = layers.merged()?;
+        let lan_file = data_dir_of(&raw).join(LAN_FILE);
+        if lan_file.is_file() {
+            layers.insert_file(&lan_file)?;
+            raw = layers.merged()?;
+        }
         let mut faults = Vec::new();
         let config = Self::check(raw, &mut |key: &str, text: String| faults.push(layers.fault(key, text)));
         if faults.is_empty() { Ok(config) } else { Err(faults) }
@@ -152,8 +161,7 @@ impl Config {
         let link = if raw.link.far.is_empty() { None } else { link(&raw.link, &discovery, fault) };
         let things = things("things", &raw.things, fault);
         let rooms = rooms(&raw.rooms, &things, fault);
-        let data_dir =
-            if raw.storage.data_dir.as_os_str().is_empty() { default_data_dir() } else { raw.storage.data_dir };
+        let data_dir = data_dir_of(&raw);
         let or_in_data_dir =
             |path: PathBuf, name: &str| if path.as_os_str().is_empty() { data_dir.join(name) } else { path };
         Self {
@@ -307,6 +315,10 @@ fn rooms(raw: &[RawRoom], template: &[ThingSpec], fault: &mut dyn FnMut(&str, St
         fault("rooms", "at least one room is needed".to_owned());
     }
     rooms
+}
+
+fn data_dir_of(raw: &Raw) -> PathBuf {
+    if raw.storage.data_dir.as_os_str().is_empty() { default_data_dir() } else { raw.storage.data_dir.clone() }
 }
 
 /// `lockstep` in the folder that systemd gives a service, else in the user's data folder (XDG base directories).

@@ -9,7 +9,11 @@
 //!
 //! What a document says does not belong here.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use bytes::Bytes;
 use tokio::{
@@ -37,6 +41,9 @@ pub const BOXES_MAX: usize = 256;
 
 /// The most documents of others that are remembered, so that a prefix full of devices costs little.
 const DOCUMENTS_MAX: usize = 4096;
+
+/// The most documents that are remembered after they went, so that a Home Assistant that was away hears of it.
+const GONE_MAX: usize = 256;
 
 /// How long after Home Assistant's start the documents are published again, in milliseconds: at random, so that not everything
 /// in a home answers at once.
@@ -187,7 +194,7 @@ fn read_batch(places: &Places, seen: &mut Seen, batch: &Batch) -> bool {
 async fn publish(engine: EngineHandle, settings: Settings, mut receiver: watch::Receiver<Seen>) {
     let mut births = 0;
     let mut again_at: Option<Instant> = None;
-    let mut standing: Option<BTreeMap<String, Bytes>> = None;
+    let mut standing: Option<Standing> = None;
     loop {
         let again = async {
             match again_at {
@@ -217,13 +224,12 @@ async fn publish(engine: EngineHandle, settings: Settings, mut receiver: watch::
         let boxes: BTreeMap<Id, BoxInfo> =
             seen.boxes.iter().filter_map(|(id, said)| Some((id.clone(), BoxInfo::read(said)?))).collect();
         let wanted = if settings.enabled { documents(&info, &boxes, &settings) } else { Vec::new() };
-        let standing = standing.get_or_insert_with(|| (*seen.published).clone());
+        let standing =
+            standing.get_or_insert_with(|| Standing { documents: (*seen.published).clone(), gone: BTreeSet::new() });
         // A document of ours that came back by other ways (an old one, through a link) counts as standing too.
-        for (object_id, payload) in
-            seen.published.iter().filter(|(id, _)| !standing.contains_key(*id)).collect::<Vec<_>>()
-        {
-            if is_ours(&info, object_id, payload) {
-                standing.insert(object_id.clone(), payload.clone());
+        for (object_id, payload) in seen.published.iter() {
+            if !standing.documents.contains_key(object_id) && is_ours(&info, object_id, payload) {
+                standing.documents.insert(object_id.clone(), payload.clone());
             }
         }
         match bring_about(&engine, &info, &settings, standing, wanted, everything).await {
@@ -234,39 +240,50 @@ async fn publish(engine: EngineHandle, settings: Settings, mut receiver: watch::
     }
 }
 
+/// What was published, as the publisher knows it.
+struct Standing {
+    documents: BTreeMap<String, Bytes>,
+    /// What was cleared in this run: no retained value tells a Home Assistant that was away that a device is gone, so it is told
+    /// once more when it is back.
+    gone: BTreeSet<String>,
+}
+
 /// Publishes what is missing in `standing` of `wanted`, all of it with `everything`, and clears what is ours beyond it; tells
 /// whether all of it was taken. One document after the other: a batch would hold the credit of all of them at once.
 async fn bring_about(
     engine: &EngineHandle,
     info: &HubInfo,
     settings: &Settings,
-    standing: &mut BTreeMap<String, Bytes>,
+    standing: &mut Standing,
     wanted: Vec<Document>,
     everything: bool,
 ) -> Result<bool, Stopped> {
-    let gone: Vec<String> = standing
-        .iter()
-        .filter(|(object_id, payload)| {
-            is_ours(info, object_id, payload) && !wanted.iter().any(|document| document.object_id == **object_id)
-        })
-        .map(|(object_id, _)| object_id.clone())
-        .collect();
+    let is_wanted = |object_id: &String| wanted.iter().any(|document| document.object_id == *object_id);
+    standing.gone.retain(|object_id| !is_wanted(object_id));
+    let ours = standing.documents.iter().filter(|(object_id, payload)| is_ours(info, object_id, payload));
+    let mut gone: BTreeSet<String> = ours.map(|(object_id, _)| object_id.clone()).filter(|id| !is_wanted(id)).collect();
+    if everything {
+        gone.extend(standing.gone.iter().cloned());
+    }
     let (cleared, mut published, mut refused) = (gone.len(), 0, 0);
     for object_id in gone {
         if publish_one(engine, settings.document_topic(&object_id), Bytes::new()).await? {
-            standing.remove(&object_id);
+            standing.documents.remove(&object_id);
+            if standing.gone.len() < GONE_MAX {
+                standing.gone.insert(object_id);
+            }
         } else {
             refused += 1;
         }
     }
     for document in wanted {
         let payload = Bytes::from(document.payload.to_string());
-        if !everything && standing.get(&document.object_id) == Some(&payload) {
+        if !everything && standing.documents.get(&document.object_id) == Some(&payload) {
             continue;
         }
         if publish_one(engine, document.topic, payload.clone()).await? {
             published += 1;
-            standing.insert(document.object_id, payload);
+            standing.documents.insert(document.object_id, payload);
         } else {
             refused += 1;
         }

@@ -23,6 +23,7 @@ use std::sync::{
 use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
 
+pub(in crate::http) use audience::boot_for;
 pub(in crate::http) use frames::{Wire, put_entry};
 pub(in crate::http) use shard::Shard;
 
@@ -120,3 +121,6 @@ impl Fanout {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

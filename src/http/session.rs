@@ -20,7 +20,7 @@ use self::limiter::Limiter;
 use super::{
     Shared,
     access::Access,
-    fanout::{BrowserId, Command, Hello, Wire},
+    fanout::{BrowserId, Command, Hello, Wire, boot_for},
     settings::{BoxFuture, ByteStream},
     stream::Outgoing,
     ws::{
@@ -226,6 +226,11 @@ impl Session {
         self.tell(Command::Leave { id: self.id }).await;
     }
 
+    /// The id of the hub's start as this browser is told it.
+    fn boot(&self) -> Arc<str> {
+        boot_for(&self.shared.settings.boot, self.access.identity.read_rights())
+    }
+
     async fn tell(&self, command: Command) -> bool {
         self.shared.fanout.tell(command).await
     }
@@ -318,7 +323,7 @@ impl Session {
     async fn carry_out(&mut self, request: Request) {
         match request {
             Request::Subscribe { filters, id: snap_id, boot, seq } => {
-                let resume = seq.filter(|_| boot.as_deref() == Some(&*self.shared.settings.boot));
+                let resume = seq.filter(|_| boot.as_deref() == Some(&*self.boot()));
                 self.tell(Command::Subscribe { id: self.id, filters, snap_id, resume }).await;
             }
             Request::Unsubscribe { filters } => {
@@ -402,7 +407,10 @@ fn hello(shared: &Shared, access: &Access, origin: &Origin, name: &str) -> Hello
     });
     let rest = rest.to_string();
     Hello {
-        before_seq: format!(r#"{{"type":"hello","boot":{},"seq":"#, json!(settings.boot)),
+        before_seq: format!(
+            r#"{{"type":"hello","boot":{},"seq":"#,
+            json!(&*boot_for(&settings.boot, access.identity.read_rights()))
+        ),
         after_seq: format!(",{}", rest.trim_start_matches('{')),
     }
 }

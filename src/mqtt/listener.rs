@@ -14,7 +14,6 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpListener,
 };
-use tokio_rustls::TlsAcceptor;
 
 use super::{
     frame,
@@ -26,7 +25,10 @@ use super::{
     socket::Stream,
     state::{ConnectionGuard, State, TooMany},
 };
-use crate::policy::{Credentials, Denied, Identity};
+use crate::{
+    policy::{Credentials, Denied, Identity},
+    tls,
+};
 
 /// How long to wait before accepting again when the system has no room for another connection.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
@@ -55,7 +57,7 @@ impl Acceptor {
 }
 
 /// Accepts connections until the door stops. `tls` makes it a TLS listener.
-pub(super) async fn listen(state: Arc<State>, listener: TcpListener, tls: Option<TlsAcceptor>) {
+pub(super) async fn listen(state: Arc<State>, listener: TcpListener, tls: Option<tls::Acceptor>) {
     loop {
         let accepted = tokio::select! {
             () = state.cancel.cancelled() => return,
@@ -75,7 +77,7 @@ pub(super) async fn listen(state: Arc<State>, listener: TcpListener, tls: Option
     }
 }
 
-async fn serve(state: Arc<State>, stream: tokio::net::TcpStream, address: SocketAddr, tls: Option<TlsAcceptor>) {
+async fn serve(state: Arc<State>, stream: tokio::net::TcpStream, address: SocketAddr, tls: Option<tls::Acceptor>) {
     let address = address.ip().to_canonical();
     let Some(tls) = tls else {
         return connect(state, Box::new(stream), Peer { address, certificate: None }).await;

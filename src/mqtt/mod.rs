@@ -47,7 +47,6 @@ use tokio::{
     net::TcpListener,
     sync::{mpsc, watch},
 };
-use tokio_rustls::TlsAcceptor;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use self::{
@@ -67,7 +66,11 @@ use crate::{
     clock::Clock,
     engine::{EngineHandle, OutletReceiver},
     policy::Policy,
+    tls,
 };
+
+/// How long a stop waits for the engine's last publications.
+const LAST_WORDS: std::time::Duration = std::time::Duration::from_millis(300);
 
 /// Why the door could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -85,6 +88,7 @@ pub enum OpenError {
 pub struct Door {
     state: Arc<State>,
     writer_cancel: CancellationToken,
+    writer_done: watch::Receiver<bool>,
 }
 
 /// What the door stands on.
@@ -128,10 +132,14 @@ pub async fn start(foundation: Foundation) -> Result<Door, OpenError> {
         limits: limits.clone(),
         cancel: writer_cancel.clone(),
     };
+    let (done, writer_done) = watch::channel(false);
     let runtime = tokio::runtime::Handle::current();
     std::thread::Builder::new()
         .name("mqtt-writer".to_owned())
-        .spawn(move || runtime.block_on(writer.run()))
+        .spawn(move || {
+            runtime.block_on(writer.run());
+            done.send_replace(true);
+        })
         .map_err(OpenError::StartWriter)?;
     let state = Arc::new(State {
         engine,
@@ -153,7 +161,7 @@ pub async fn start(foundation: Foundation) -> Result<Door, OpenError> {
         last_session: AtomicU64::new(0),
     });
     state.tracker.spawn(sys::run(Arc::clone(&state), own_messages));
-    Ok(Door { state, writer_cancel })
+    Ok(Door { state, writer_cancel, writer_done })
 }
 
 impl Door {
@@ -161,7 +169,7 @@ impl Door {
     ///
     /// # Errors
     /// The address of the listener cannot be read.
-    pub fn listen(&self, listener: TcpListener, tls: Option<TlsAcceptor>) -> std::io::Result<SocketAddr> {
+    pub fn listen(&self, listener: TcpListener, tls: Option<tls::Acceptor>) -> std::io::Result<SocketAddr> {
         let address = listener.local_addr()?;
         self.state.tracker.spawn(listener::listen(Arc::clone(&self.state), listener, tls));
         Ok(address)
@@ -200,7 +208,12 @@ impl Door {
     }
 
     /// Closes the door: every client is told and let go, no will is published. Returns when all are gone.
+    ///
+    /// Where the engine has stopped before, what it said last still reaches everybody who reads.
     pub async fn stop(&self) {
+        let mut done = self.writer_done.clone();
+        // While the engine goes on there is no last word to wait for.
+        let _ = tokio::time::timeout(LAST_WORDS, done.wait_for(|done| *done)).await;
         self.state.cancel.cancel();
         self.state.tracker.close();
         self.state.tracker.wait().await;

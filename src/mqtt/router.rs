@@ -9,14 +9,17 @@
 
 use std::{
     collections::HashMap,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     task::{Context, Poll, Waker},
 };
 
 use bytes::{BufMut, Bytes, BytesMut};
 use rumqttd::{
     Notification, Router, RouterConfig,
-    local::{LinkBuilder, LinkError, LinkRx, LinkTx},
+    local::{LinkBuilder, LinkRx, LinkTx},
     protocol::{
         Disconnect, DisconnectReasonCode, Filter as RawFilter, Packet, PingReq, Publish, QoS, RetainForwardRule,
         Subscribe, SubscribeProperties, Unsubscribe,
@@ -42,6 +45,8 @@ const FORWARDS_MAX: u64 = 500;
 pub(super) struct RouterHandle {
     orders: mpsc::Sender<Order>,
     generation: u64,
+    /// Set when another router has taken over.
+    retired: Arc<AtomicBool>,
 }
 
 #[derive(Debug)]
@@ -53,7 +58,7 @@ enum Order {
     Poison,
 }
 
-type Build = dyn Fn(&str) -> Result<(LinkTx, LinkRx), LinkError> + Send;
+type Build = dyn Fn(&str) -> Result<(LinkTx, LinkRx), Gone> + Send;
 
 /// Starts a router, its linker, and the link that the writer publishes through.
 ///
@@ -68,14 +73,17 @@ pub(super) fn start(generation: u64, limits: &Limits) -> Result<(RouterHandle, F
     };
     let events = Router::new(usize::try_from(generation).unwrap_or(0), config).spawn();
     let build: Box<Build> = Box::new(move |id| {
-        let (tx, rx, _) = LinkBuilder::new(id, events.clone()).clean_session(true).dynamic_filters(true).build()?;
+        let (tx, rx, _) =
+            LinkBuilder::new(id, events.clone()).clean_session(true).dynamic_filters(true).build().map_err(|_| Gone)?;
         Ok((tx, rx))
     });
-    let (tx, rx) = build("writer").map_err(|_| Gone)?;
-    let (own, _) = build("linker").map_err(|_| Gone)?;
+    let (tx, rx) = build("writer")?;
+    let (own, _) = build("linker")?;
     let (orders, inbox) = mpsc::channel(ORDERS_MAX);
-    let handle = RouterHandle { orders, generation };
-    let linker = Linker { build, own, links: HashMap::new(), next: 1, orders: handle.orders.downgrade(), generation };
+    let retired = Arc::new(AtomicBool::new(false));
+    let handle = RouterHandle { orders, generation, retired: Arc::clone(&retired) };
+    let linker =
+        Linker { build, own, links: HashMap::new(), next: 1, orders: handle.orders.downgrade(), generation, retired };
     std::thread::Builder::new().name("mqtt-linker".to_owned()).spawn(move || linker.run(inbox)).map_err(|_| Gone)?;
     Ok((handle, Feed { tx, rx }))
 }
@@ -88,6 +96,7 @@ struct Linker {
     next: u64,
     orders: mpsc::WeakSender<Order>,
     generation: u64,
+    retired: Arc<AtomicBool>,
 }
 
 impl Linker {
@@ -97,8 +106,10 @@ impl Linker {
                 return;
             }
         }
-        // A router has no other way to end: it holds an end of its own inbox.
-        let _ = self.poison();
+        if self.retired.load(Ordering::Acquire) {
+            // A router has no other way to end: it holds an end of its own inbox. One that is dead already needs none.
+            let _ = self.poison();
+        }
     }
 
     fn carry_out(&mut self, order: Order) -> Result<(), Gone> {
@@ -125,10 +136,14 @@ impl Linker {
     }
 
     fn open(&mut self, reply: oneshot::Sender<Link>) -> Result<(), Gone> {
-        let handle = RouterHandle { orders: self.orders.upgrade().ok_or(Gone)?, generation: self.generation };
+        let handle = RouterHandle {
+            orders: self.orders.upgrade().ok_or(Gone)?,
+            generation: self.generation,
+            retired: Arc::clone(&self.retired),
+        };
         let number = self.next;
         self.next += 1;
-        let (tx, rx) = (self.build)(&format!("c{number}")).map_err(|_| Gone)?;
+        let (tx, rx) = (self.build)(&format!("c{number}"))?;
         self.links.insert(number, tx);
         let link = Link { number, rx, handle, resting: false };
         // Whoever asked may have gone; the link closes itself then.
@@ -180,6 +195,11 @@ impl RouterHandle {
     /// Which router: grows by one with each replacement.
     pub(super) const fn generation(&self) -> u64 {
         self.generation
+    }
+
+    /// Another router has taken over: this one may end when nobody is linked to it any more.
+    pub(super) fn retire(&self) {
+        self.retired.store(true, Ordering::Release);
     }
 
     /// A new link.

@@ -132,7 +132,7 @@ impl Members {
     }
 
     /// Hands the message to the next member that has room; gives it back where nobody has.
-    fn offer(&mut self, topic: Bytes, message: Message) -> Result<(), (Bytes, Message)> {
+    fn offer(&mut self, topic: Bytes, message: Message) -> Result<(), Box<(Bytes, Message)>> {
         let mut refused = (topic, message);
         for online in [true, false] {
             if !online && self.list.iter().any(|member| member.online) {
@@ -159,7 +159,7 @@ impl Members {
                 }
             }
         }
-        Err(refused)
+        Err(Box::new(refused))
     }
 }
 
@@ -248,7 +248,7 @@ impl Task {
         let offered = self.members.lock().unwrap_or_else(PoisonError::into_inner).offer(topic, message);
         match offered {
             Ok(()) => {}
-            Err((topic, message)) if lasting => self.wait(topic, message),
+            Err(refused) if lasting => self.wait(refused.0, refused.1),
             Err(_) => limit_met("shared_group"),
         }
     }
@@ -265,7 +265,7 @@ impl Task {
         while let Some((topic, message)) = self.waiting.pop_front() {
             let offered = self.members.lock().unwrap_or_else(PoisonError::into_inner).offer(topic, message);
             if let Err(refused) = offered {
-                self.waiting.push_front(refused);
+                self.waiting.push_front(*refused);
                 return;
             }
         }

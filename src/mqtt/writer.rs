@@ -48,7 +48,7 @@ pub(super) struct Flow {
     /// Bytes that the writer handed in so far.
     written_bytes: AtomicU64,
     /// The newest place in the one order that the writer handed in.
-    written_seq: AtomicU64,
+    written_seq: watch::Sender<u64>,
     /// Sessions that are far behind.
     lagging: AtomicUsize,
     caught_up: Notify,
@@ -65,7 +65,7 @@ impl Flow {
         let log_bytes = limits.router_segment_bytes.saturating_mul(limits.router_segments.saturating_sub(1).max(1));
         Self {
             written_bytes: AtomicU64::new(0),
-            written_seq: AtomicU64::new(0),
+            written_seq: watch::Sender::new(0),
             lagging: AtomicUsize::new(0),
             caught_up: Notify::new(),
             suspicion: Notify::new(),
@@ -76,12 +76,26 @@ impl Flow {
 
     /// The newest place in the one order that was handed to a router.
     pub(super) fn written_seq(&self) -> u64 {
-        self.written_seq.load(Ordering::Acquire)
+        *self.written_seq.borrow()
+    }
+
+    /// Tells how far the writer is, as it goes on.
+    pub(super) fn progress(&self) -> watch::Receiver<u64> {
+        self.written_seq.subscribe()
     }
 
     /// Whether a session that has got as far as `written_bytes` is far behind.
     pub(super) fn is_far(&self, written_bytes: u64) -> bool {
-        self.written_bytes.load(Ordering::Relaxed).saturating_sub(written_bytes) > self.lag_bytes_max
+        self.lag(written_bytes) > self.lag_bytes_max
+    }
+
+    /// Whether a session that was far behind has come close again.
+    pub(super) fn is_near(&self, written_bytes: u64) -> bool {
+        self.lag(written_bytes) < self.lag_bytes_max / 4
+    }
+
+    fn lag(&self, written_bytes: u64) -> u64 {
+        self.written_bytes.load(Ordering::Relaxed).saturating_sub(written_bytes)
     }
 
     /// A session fell behind.
@@ -176,7 +190,15 @@ impl Writer {
             let mut messages = Vec::new();
             let mut batches = Vec::new();
             match input {
-                Input::End => return,
+                Input::End => {
+                    while !outstanding.is_empty()
+                        && let Ok(Ok(())) =
+                            tokio::time::timeout(self.limits.router_timeout, self.feed.confirmed()).await
+                    {
+                        outstanding.pop_front();
+                    }
+                    return;
+                }
                 Input::Confirmed(Ok(())) => {
                     outstanding.pop_front();
                     continue;
@@ -262,7 +284,7 @@ impl Writer {
             messages.push(Fed { topic, payload: header::encode(publication, written) });
         }
         if let Some(last) = publications.last().filter(|last| last.seq > 0) {
-            self.flow.written_seq.store(last.seq, Ordering::Release);
+            self.flow.written_seq.send_replace(last.seq);
         }
     }
 
@@ -293,7 +315,7 @@ impl Writer {
             }
         };
         self.feed = feed;
-        self.current.send_replace(Arc::new(handle));
+        self.current.send_replace(Arc::new(handle)).retire();
         let again: Vec<Outstanding> = outstanding.drain(..).collect();
         for handed in again {
             // Where this fails too, the next round trip does, and everything begins anew.

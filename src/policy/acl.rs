@@ -19,7 +19,7 @@ use super::read_if_there;
 use crate::domain::topic::Filter;
 
 /// How many rules there may be.
-pub const RULES_MAX: usize = 10_000;
+pub(super) const RULES_MAX: usize = 10_000;
 
 /// Why the rules cannot be used.
 #[derive(Debug, thiserror::Error)]

@@ -19,9 +19,9 @@ use argon2::{
 use super::{Role, read_if_there};
 
 /// How many users there may be.
-pub const USERS_MAX: usize = 10_000;
+pub(super) const USERS_MAX: usize = 10_000;
 /// The most characters of a user's name.
-pub const USER_NAME_CHARS_MAX: usize = 64;
+pub(super) const USER_NAME_CHARS_MAX: usize = 64;
 
 /// Somebody who can log in.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -2,7 +2,12 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on should say where")]
 
+mod commands;
+mod discovery;
 mod flood;
 mod http;
+mod link;
+mod mqtt;
+mod socketio;
 mod story;
 mod support;

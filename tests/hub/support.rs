@@ -64,6 +64,11 @@ impl Hub {
         Self { child, http, mqtt, data: data.to_owned(), folder: None }
     }
 
+    /// Takes the folder over, so that it outlives the hub.
+    pub(crate) fn keep_folder(&mut self) -> Option<tempfile::TempDir> {
+        self.folder.take()
+    }
+
     pub(crate) fn mqtt_port(&self) -> u16 {
         self.mqtt.rsplit_once(':').unwrap().1.parse().unwrap()
     }

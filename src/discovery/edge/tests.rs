@@ -169,6 +169,26 @@ async fn a_birth_is_answered_after_a_while_with_every_document() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_home_assistant_that_was_away_hears_which_devices_are_gone() {
+    let ours = r#"{"origin":{"name":"Lockstep"},"device":{},"components":{}}"#;
+    let gone = "homeassistant/device/lockstep_b00t_room_gone/config";
+    let mut home = Home::start(vec![retained(gone, ours)], &Settings::default());
+    home.shows(&["lockstep_b00t", "lockstep_b00t_room_main"]).await;
+    while home.publications.try_recv().is_ok() {}
+    home.say("homeassistant/status", "online", false).await;
+    let told = async {
+        while let Some(batch) = home.publications.recv().await {
+            if batch.publications.iter().any(|publication| publication.topic.as_str() == gone) {
+                return batch.publications[0].payload.clone();
+            }
+        }
+        Bytes::from_static(b"nothing")
+    };
+    assert!(tokio::time::timeout(LIMIT, told).await.unwrap().is_empty());
+    home.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_device_that_home_assistants_user_deleted_stays_away_until_the_next_birth() {
     let home = Home::start(Vec::new(), &Settings::default());
     home.shows(&["lockstep_b00t", "lockstep_b00t_room_main"]).await;

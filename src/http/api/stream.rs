@@ -25,7 +25,7 @@ use crate::{
     http::{
         Shared,
         access::Access,
-        fanout::Wire,
+        fanout::{Wire, boot_for},
         problem::Problem,
         session::Session,
         stream::{Duct, Outgoing},
@@ -73,10 +73,11 @@ pub(super) async fn stream(
     let permit = Arc::clone(&shared.browsers).try_acquire_owned().map_err(|_| full())?;
     let duct = Arc::new(Duct::default());
     let outgoing = Outgoing::Duct(Arc::clone(&duct));
+    let boot = boot_for(&shared.settings.boot, access.identity.read_rights());
     let session = Session::join(Arc::clone(&shared), access, outgoing, Wire::EventStream).await;
     let session = session.ok_or_else(|| Problem::new(StatusCode::SERVICE_UNAVAILABLE, "The hub is stopping."))?;
     let resume = cursor.as_deref().and_then(|cursor| cursor.rsplit_once(':'));
-    let resume = resume.filter(|(boot, _)| *boot == shared.settings.boot).and_then(|(_, seq)| seq.parse().ok());
+    let resume = resume.filter(|(cursor, _)| **cursor == *boot).and_then(|(_, seq)| seq.parse().ok());
     session.show(filters, resume).await;
     let (gone, left) = oneshot::channel::<()>();
     // Nobody sends: the end of the body is what is waited for.

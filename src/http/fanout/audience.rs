@@ -2,6 +2,11 @@
 //!
 //! What a browser still has to get does not belong here.
 
+use std::{
+    hash::{DefaultHasher, Hash, Hasher as _},
+    sync::Arc,
+};
+
 use super::{BrowserId, frames::Wire};
 use crate::{
     domain::topic::{Filter, Topic},
@@ -16,11 +21,25 @@ pub(super) struct Key {
     pub(super) filters: Vec<Filter>,
     pub(super) rights: ReadRights,
     pub(super) wire: Wire,
+    /// The id of the hub's start as these browsers are told it; see [`boot_for`].
+    pub(super) boot: Arc<str>,
+}
+
+/// The id of the hub's start for somebody with `rights`: who comes back with other rights must not resume, for they missed
+/// what they were not allowed to see.
+pub(in crate::http) fn boot_for(boot: &str, rights: &ReadRights) -> Arc<str> {
+    if rights.is_everything() {
+        return boot.into();
+    }
+    let mut hasher = DefaultHasher::new();
+    rights.hash(&mut hasher);
+    format!("{boot}-{:x}", hasher.finish()).into()
 }
 
 impl Key {
-    pub(super) const fn new(rights: ReadRights, wire: Wire) -> Self {
-        Self { filters: Vec::new(), rights, wire }
+    pub(super) fn new(rights: ReadRights, wire: Wire, boot: &str) -> Self {
+        let boot = boot_for(boot, &rights);
+        Self { filters: Vec::new(), rights, wire, boot }
     }
 
     /// The key with `more` filters.

@@ -124,14 +124,7 @@ impl Backlog {
     }
 
     /// Writes as much as the socket takes.
-    pub(super) fn flush(
-        &mut self,
-        outgoing: &Outgoing,
-        key: &Key,
-        replica: &Replica,
-        pages: &mut Pages,
-        boot: &str,
-    ) -> Flushed {
+    pub(super) fn flush(&mut self, outgoing: &Outgoing, key: &Key, replica: &Replica, pages: &mut Pages) -> Flushed {
         let mut turn_bytes = 0;
         loop {
             while !self.parts.is_empty() {
@@ -151,7 +144,7 @@ impl Backlog {
                 outgoing.finish();
                 return Flushed::Closed;
             }
-            self.frame_more(key, replica, pages, boot);
+            self.frame_more(key, replica, pages);
             if self.parts.is_empty() {
                 return Flushed::Drained;
             }
@@ -159,7 +152,7 @@ impl Backlog {
     }
 
     /// Fills `parts` with what comes next; leaves it empty when nothing does.
-    fn frame_more(&mut self, key: &Key, replica: &Replica, pages: &mut Pages, boot: &str) {
+    fn frame_more(&mut self, key: &Key, replica: &Replica, pages: &mut Pages) {
         if !self.answers.is_empty() {
             let mut bytes = 0;
             while bytes < CHUNK_BYTES
@@ -175,14 +168,14 @@ impl Backlog {
             self.resync = true;
         }
         if std::mem::take(&mut self.resync) {
-            self.parts.push_back(key.wire.frame(frames::RESYNC, boot, None));
+            self.parts.push_back(key.wire.frame(frames::RESYNC, &key.boot, None));
         }
         let until = self.snaps.front().map_or(replica.seq(), |snap| snap.seq);
-        self.frame_missed(until, key, replica, boot);
+        self.frame_missed(until, key, replica);
         if self.parts.is_empty()
             && let Some(mut snap) = self.snaps.pop_front()
         {
-            let last = frame_page(&mut snap, &mut self.parts, key, replica, pages, boot);
+            let last = frame_page(&mut snap, &mut self.parts, key, replica, pages);
             if !last {
                 self.snaps.push_front(snap);
             }
@@ -190,7 +183,7 @@ impl Backlog {
     }
 
     /// Frames what changed and happened after `since` and up to `until`, in ascending order, a chunk at the most.
-    fn frame_missed(&mut self, until: u64, key: &Key, replica: &Replica, boot: &str) {
+    fn frame_missed(&mut self, until: u64, key: &Key, replica: &Replica) {
         let mut bytes = 0;
         let mut changes = replica.changes(self.since, until).filter(|(_, topic, _)| key.matches(topic)).peekable();
         while bytes < CHUNK_BYTES {
@@ -209,7 +202,7 @@ impl Backlog {
                         break;
                     };
                     self.since = seq;
-                    key.wire.frame(&frames::msg(topic.as_str(), payload, true, seq), boot, Some(seq))
+                    key.wire.frame(&frames::msg(topic.as_str(), payload, true, seq), &key.boot, Some(seq))
                 }
             };
             bytes += frame.len();
@@ -219,14 +212,7 @@ impl Backlog {
 }
 
 /// Frames the next page of `snap`; true for its last one.
-fn frame_page(
-    snap: &mut Snap,
-    parts: &mut VecDeque<Bytes>,
-    key: &Key,
-    replica: &Replica,
-    pages: &mut Pages,
-    boot: &str,
-) -> bool {
+fn frame_page(snap: &mut Snap, parts: &mut VecDeque<Bytes>, key: &Key, replica: &Replica, pages: &mut Pages) -> bool {
     let (body, last) = match snap.resume_from {
         Some(from) => {
             let (body, reached) = pages.changed(replica, &snap.filters, &key.rights, from, snap.seq);
@@ -243,7 +229,7 @@ fn frame_page(
     snap.page += 1;
     let mut open = BytesMut::new();
     let length = head.len() + body.len() + 2;
-    key.wire.open(&mut open, length, boot, last.then_some(snap.seq));
+    key.wire.open(&mut open, length, &key.boot, last.then_some(snap.seq));
     open.put_slice(head.as_bytes());
     parts.push_back(open.freeze());
     if !body.is_empty() {

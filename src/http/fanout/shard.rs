@@ -91,17 +91,23 @@ struct Counters {
 /// A publication of the round that is under way.
 struct Item<'a> {
     publication: &'a Publication,
-    framed: [Option<Bytes>; 2],
+    /// For all WebSockets; an event stream's frame names the audience's cursor too.
+    framed: Option<Bytes>,
 }
 
 impl Item<'_> {
-    fn frame(&mut self, wire: Wire, boot: &str) -> &Bytes {
-        let publication = self.publication;
-        self.framed[wire as usize].get_or_insert_with(|| {
-            let json =
-                frames::msg(publication.topic.as_str(), &publication.payload, publication.is_level(), publication.seq);
-            wire.frame(&json, boot, Some(publication.seq))
-        })
+    fn frame(&mut self, key: &Key) -> Bytes {
+        match (&self.framed, key.wire) {
+            (Some(framed), Wire::WebSocket) => framed.clone(),
+            (None, Wire::WebSocket) => self.framed.insert(self.frame_anew(key)).clone(),
+            (_, Wire::EventStream) => self.frame_anew(key),
+        }
+    }
+
+    fn frame_anew(&self, key: &Key) -> Bytes {
+        let Publication { topic, payload, seq, .. } = self.publication;
+        let json = frames::msg(topic.as_str(), payload, self.publication.is_level(), *seq);
+        key.wire.frame(&json, &key.boot, Some(*seq))
     }
 }
 
@@ -200,7 +206,7 @@ impl Shard {
                 if publication.is_level() {
                     self.pages.forget(&publication.topic);
                 }
-                items.push(Item { publication, framed: [None, None] });
+                items.push(Item { publication, framed: None });
             }
         }
         let mut fallen_behind = Vec::new();
@@ -214,7 +220,7 @@ impl Shard {
             if matching.is_empty() {
                 continue;
             }
-            let written = write_round(key.wire, audience, &mut items, &matching, &self.boot, &mut fallen_behind);
+            let written = write_round(key, audience, &mut items, &matching, &mut fallen_behind);
             self.counters.deliveries.increment(written);
         }
         // Events for those that were behind before; they are in no audience's ready list.
@@ -235,7 +241,7 @@ impl Shard {
             let Some((key, _)) = self.audiences.get(*audience) else { continue };
             for item in items.iter_mut().filter(|item| !item.publication.is_level()) {
                 if key.matches(&item.publication.topic) {
-                    let frame = item.frame(key.wire, &self.boot).clone();
+                    let frame = item.frame(key);
                     let lost = backlog.push_event(item.publication.seq, frame);
                     self.counters.events_lost.increment(lost as u64);
                 }
@@ -292,10 +298,10 @@ impl Shard {
     fn take(&mut self, command: Command, stopping: bool) {
         match command {
             Command::Join { id, outgoing, wire, rights, hello } => {
-                let audience = self.enter(Key::new(rights, wire));
+                let audience = self.enter(Key::new(rights, wire, &self.boot));
                 let Hello { before_seq, after_seq } = hello;
                 let text = format!("{before_seq}{}{after_seq}", self.replica.seq());
-                let frame = wire.frame(text.as_bytes(), &self.boot, None);
+                let frame = wire.frame(text.as_bytes(), "", None);
                 self.browsers.insert(id, Browser { outgoing, audience, state: State::Over });
                 self.set_ready(id);
                 self.answer(id, frame);
@@ -483,7 +489,7 @@ impl Shard {
             return;
         };
         let Some((key, _)) = self.audiences.get(*audience) else { return };
-        match backlog.flush(outgoing, key, &self.replica, &mut self.pages, &self.boot) {
+        match backlog.flush(outgoing, key, &self.replica, &mut self.pages) {
             Flushed::Waiting => {}
             Flushed::Drained => self.set_ready(id),
             Flushed::Closed => self.over(id, false),
@@ -532,11 +538,10 @@ struct Fallen {
 
 /// Writes the items `matching` to everybody of an audience who is ready; none in `fallen_behind` for who is gone.
 fn write_round(
-    wire: Wire,
+    key: &Key,
     audience: &Audience,
     items: &mut [Item<'_>],
     matching: &[usize],
-    boot: &str,
     fallen_behind: &mut Vec<(BrowserId, Option<Fallen>)>,
 ) -> u64 {
     if audience.ready.is_empty() {
@@ -546,15 +551,15 @@ fn write_round(
     let mut ends = Vec::with_capacity(matching.len());
     let mut length = 0;
     for i in matching {
-        length += items[*i].frame(wire, boot).len();
+        length += items[*i].frame(key).len();
         ends.push(length);
     }
     let buffer = match matching {
-        [only] => items[*only].frame(wire, boot).clone(),
+        [only] => items[*only].frame(key),
         _ => {
             let mut buffer = BytesMut::with_capacity(length);
             for i in matching {
-                buffer.put_slice(items[*i].frame(wire, boot));
+                buffer.put_slice(&items[*i].frame(key));
             }
             buffer.freeze()
         }
@@ -569,7 +574,7 @@ fn write_round(
                 let partial = in_front(cut_at) < bytes;
                 let rest = partial.then(|| {
                     // The frame's own bytes, so that the round's buffer does not live on with it.
-                    items[matching[cut_at]].frame(wire, boot).slice(bytes - in_front(cut_at)..)
+                    items[matching[cut_at]].frame(key).slice(bytes - in_front(cut_at)..)
                 });
                 let reached = if partial { cut_at + 1 } else { cut_at };
                 let since = match reached.checked_sub(1) {
@@ -578,10 +583,7 @@ fn write_round(
                 };
                 let missed = matching[reached..].iter().filter(|i| !items[**i].publication.is_level());
                 let events = missed.copied().collect::<Vec<_>>();
-                let events = events
-                    .into_iter()
-                    .map(|i| (items[i].publication.seq, items[i].frame(wire, boot).clone()))
-                    .collect();
+                let events = events.into_iter().map(|i| (items[i].publication.seq, items[i].frame(key))).collect();
                 fallen_behind.push((ready.id, Some(Fallen { since, rest, events })));
             }
             Err(_) => fallen_behind.push((ready.id, None)),

@@ -38,6 +38,12 @@ const DRAIN_MAX: usize = 1024;
 const HOLD_ABOVE: usize = 16;
 const RELEASE_BELOW: usize = 64;
 
+/// How long the link of a session that is behind stays empty before it is taken for drained: the router may be about to go on.
+pub(super) const EMPTY_FOR: Duration = Duration::from_millis(20);
+
+/// How long nothing may come before a session that stops takes it for everything.
+const QUIET_AT_STOP: Duration = Duration::from_millis(20);
+
 /// How often a reader that holds publishers is looked after.
 pub(super) const HOLD_LOOK: Duration = Duration::from_millis(50);
 
@@ -66,9 +72,23 @@ impl Session {
             next = match self.link.as_mut().map(Link::try_next) {
                 Some(Ok(Some(delivered))) => Ok(delivered),
                 Some(Err(Gone)) => Err(Gone),
-                Some(Ok(None)) | None => return self.note_caught_up(),
+                Some(Ok(None)) | None => {
+                    self.empty_at = self.behind.then(Instant::now);
+                    return;
+                }
             };
         }
+    }
+
+    /// Takes what still comes before the hub stops, `offline` above all.
+    pub(super) async fn take_last_words(&mut self) {
+        while self.online.is_some()
+            && let Some(link) = &mut self.link
+            && let Ok(Ok(delivered)) = tokio::time::timeout(QUIET_AT_STOP, link.next()).await
+        {
+            self.take_delivered(delivered);
+        }
+        self.fill();
     }
 
     pub(super) fn take_delivered(&mut self, delivered: Delivered) {
@@ -82,6 +102,7 @@ impl Session {
     }
 
     pub(super) fn note_caught_up(&mut self) {
+        self.empty_at = None;
         if std::mem::take(&mut self.behind) {
             self.state.flow.caught_up();
         }
@@ -89,7 +110,12 @@ impl Session {
 
     fn take_message(&mut self, number: u32, topic: Bytes, payload: Bytes, place: Option<u64>) {
         let Some(message) = header::decode(payload) else { return };
-        if !self.behind && self.state.flow.is_far(message.written_bytes) {
+        if self.behind {
+            self.empty_at = None;
+            if self.state.flow.is_near(message.written_bytes) {
+                self.note_caught_up();
+            }
+        } else if self.state.flow.is_far(message.written_bytes) {
             self.behind = true;
             self.state.flow.fell_behind();
         }

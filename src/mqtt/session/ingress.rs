@@ -6,7 +6,7 @@
 use std::{collections::VecDeque, io, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use tokio::time::Instant;
+use tokio::{sync::watch, time::Instant};
 
 use super::{Online, Pending, Session};
 use crate::{
@@ -59,6 +59,7 @@ pub(super) struct Submitting {
 pub(super) struct Answer {
     pub(super) future: Pending<Result<Vec<Outcome>, Stopped>>,
     owed: Vec<Owed>,
+    bytes: usize,
 }
 
 /// What is owed for one publish.
@@ -76,6 +77,60 @@ struct Response {
     topic: String,
     correlation: Option<Bytes>,
     qos: Qos,
+}
+
+/// Bytes that one publisher may have under way between its socket and the router. It bounds what a reader that falls behind still
+/// gets from a publisher that it holds.
+const UNWRITTEN_BYTES_MAX: usize = 512 << 10;
+
+/// What the session has handed to the engine and the writer has not handed to the router.
+#[derive(Debug)]
+pub(super) struct Unwritten {
+    bytes: usize,
+    applied: VecDeque<(u64, usize)>,
+    written: watch::Receiver<u64>,
+}
+
+impl Unwritten {
+    pub(super) const fn new(written: watch::Receiver<u64>) -> Self {
+        Self { bytes: 0, applied: VecDeque::new(), written }
+    }
+
+    /// Whether more may be handed in.
+    pub(super) const fn has_room(&self) -> bool {
+        self.bytes < UNWRITTEN_BYTES_MAX
+    }
+
+    fn add(&mut self, bytes: usize) {
+        self.bytes += bytes;
+    }
+
+    /// The engine has carried out what had `bytes`; its last publication is `seq`.
+    fn applied(&mut self, seq: u64, bytes: usize) {
+        self.applied.push_back((seq, bytes));
+        self.settle();
+    }
+
+    fn settle(&mut self) {
+        let written = *self.written.borrow_and_update();
+        while let Some((seq, bytes)) = self.applied.front()
+            && *seq <= written
+        {
+            self.bytes -= bytes;
+            self.applied.pop_front();
+        }
+    }
+
+    /// Waits until the writer has got further.
+    ///
+    /// # Cancel safety
+    /// Cancelling loses nothing.
+    pub(super) async fn progress(&mut self) {
+        if self.written.changed().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+        self.settle();
+    }
 }
 
 /// How far a QoS 2 message from the client is (MQTT 5 §4.3.3).
@@ -278,12 +333,12 @@ impl Session {
 
     /// Hands the publishes at the front to the engine; tells whether something was done.
     fn submit(&mut self) -> bool {
-        if self.gauge.is_held() && self.next_is_publish() || self.answers.len() >= ANSWERS_MAX {
+        let waits = self.gauge.is_held() || !self.unwritten.has_room();
+        if waits && self.next_is_publish() || self.answers.len() >= ANSWERS_MAX {
             return false;
         }
         let mut batch = Vec::new();
         let mut owed = Vec::new();
-        let mut wants_outcomes = false;
         let mut fault = None;
         while batch.len() < BATCH_MAX {
             if !matches!(self.held.front(), Some(Held::Publish(_) | Held::Own(_))) || self.rate.take().is_err() {
@@ -298,7 +353,6 @@ impl Session {
                     self.held_bytes = self.held_bytes.saturating_sub(publish.topic.len() + publish.payload.len());
                     match self.admit(publish) {
                         Ok(Some((admitted, owes))) => {
-                            wants_outcomes |= owes.qos != Qos::AtMostOnce || owes.response.is_some();
                             batch.extend(admitted);
                             owed.push(owes);
                         }
@@ -322,29 +376,27 @@ impl Session {
         if batch.is_empty() && !owed.iter().any(|owed| owed.qos != Qos::AtMostOnce) {
             return !self.held.is_empty() && self.rate.blocked_until().is_none();
         }
-        self.hand_in(batch, owed, wants_outcomes);
+        self.hand_in(batch, owed);
         true
     }
 
-    fn hand_in(&mut self, batch: Vec<Admitted>, owed: Vec<Owed>, wants_outcomes: bool) {
+    fn hand_in(&mut self, batch: Vec<Admitted>, owed: Vec<Owed>) {
         let engine = self.state.engine.clone();
         if batch.is_empty() {
-            self.answers.push_back(Answer { future: Box::pin(std::future::ready(Ok(Vec::new()))), owed });
+            self.answers.push_back(Answer { future: Box::pin(std::future::ready(Ok(Vec::new()))), owed, bytes: 0 });
             return;
         }
-        let mut future: Pending<Result<(), Stopped>> = if wants_outcomes {
-            let (receipts, receipt) = tokio::sync::oneshot::channel::<Receipt>();
-            let answer = async move { receipt.await.map_err(|_| Stopped)?.outcomes().await };
-            self.answers.push_back(Answer { future: Box::pin(answer), owed });
-            Box::pin(async move {
-                let receipt = engine.submit(Lane::Client, batch).await?;
-                // The session that waits for it may have ended.
-                let _ = receipts.send(receipt);
-                Ok(())
-            })
-        } else {
-            Box::pin(async move { engine.submit_unanswered(Lane::Client, batch).await })
-        };
+        let bytes = batch.iter().map(Admitted::bytes).sum();
+        self.unwritten.add(bytes);
+        let (receipts, receipt) = tokio::sync::oneshot::channel::<Receipt>();
+        let answer = async move { receipt.await.map_err(|_| Stopped)?.outcomes().await };
+        self.answers.push_back(Answer { future: Box::pin(answer), owed, bytes });
+        let mut future: Pending<Result<(), Stopped>> = Box::pin(async move {
+            let receipt = engine.submit(Lane::Client, batch).await?;
+            // The session that waits for it may have ended.
+            let _ = receipts.send(receipt);
+            Ok(())
+        });
         // Where there is credit, which is nearly always, it is done at once.
         let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
         if let std::task::Poll::Ready(done) = future.as_mut().poll(&mut cx) {
@@ -487,6 +539,8 @@ impl Session {
             self.detach(Reason::SERVER_UNAVAILABLE, "The hub could not keep what was sent.");
             return;
         };
+        let newest = outcomes.iter().filter_map(|outcome| outcome.as_ref().ok()).map(|accepted| accepted.seq).max();
+        self.unwritten.applied(newest.unwrap_or(0), answer.bytes);
         let mut outcomes = outcomes.into_iter();
         for owed in answer.owed {
             let (reason, text) = match owed.refused {

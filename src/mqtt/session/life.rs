@@ -6,7 +6,10 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
-use super::{Attach, Command, Held, Online, Session, egress::HOLD_LOOK};
+use super::{
+    Attach, Command, Held, Online, Session,
+    egress::{EMPTY_FOR, HOLD_LOOK},
+};
 use crate::{
     domain::{origin::Origin, publication::Publish, topic::Topic},
     engine::Lane,
@@ -253,6 +256,7 @@ impl Session {
             at_latest(self.will_at);
             at_latest(self.ends_at);
         }
+        at_latest(self.empty_at.map(|at| at + EMPTY_FOR));
         if self.holding_since.is_some() {
             at_latest(Some(Instant::now() + HOLD_LOOK));
         }
@@ -268,6 +272,9 @@ impl Session {
     pub(super) async fn take_timer(&mut self) {
         let now = Instant::now();
         self.look_after_holds();
+        if self.empty_at.is_some_and(|at| at + EMPTY_FOR <= now) {
+            self.note_caught_up();
+        }
         if let Some(online) = &mut self.online
             && !online.keep_alive.is_zero()
             && now >= online.heard_at + online.keep_alive * 3 / 2

@@ -120,6 +120,7 @@ pub(super) struct Session {
     answers: VecDeque<Answer>,
     receiving: HashMap<u16, Receiving>,
     unanswered: usize,
+    unwritten: ingress::Unwritten,
     last_topic: Option<Topic>,
     gauge: Arc<Gauge>,
     rate: ingress::Rate,
@@ -136,6 +137,8 @@ pub(super) struct Session {
     holding_since: Option<Instant>,
     patience: Duration,
     behind: bool,
+    /// When the link was found empty while the session was behind.
+    empty_at: Option<Instant>,
 
     will: Option<Will>,
     will_at: Option<Instant>,
@@ -156,6 +159,7 @@ enum Input {
     Snapshot(Result<Snapshot, Stopped>),
     Router,
     Released,
+    Written,
     Reload,
     Timer,
     Stop,
@@ -188,6 +192,7 @@ impl Session {
             answers: VecDeque::new(),
             receiving: HashMap::new(),
             unanswered: 0,
+            unwritten: ingress::Unwritten::new(state.flow.progress()),
             last_topic: None,
             rate,
             link: None,
@@ -202,6 +207,7 @@ impl Session {
             holding_since: None,
             patience,
             behind: false,
+            empty_at: None,
             will: None,
             will_at: None,
             expiry_s: 0,
@@ -229,6 +235,7 @@ impl Session {
     async fn input(&mut self) -> Input {
         let deadline = self.deadline();
         let reading = self.is_reading();
+        let wants_room = self.next_is_publish() && !self.unwritten.has_room();
         let wants_release = self.gauge.is_held() && self.next_is_publish();
         let Self {
             commands,
@@ -242,6 +249,7 @@ impl Session {
             shares,
             router,
             reloads,
+            unwritten,
             ..
         } = self;
         let linked = link.is_some() || self.relink_at.is_some();
@@ -280,6 +288,7 @@ impl Session {
             } => Input::Snapshot(snapshot),
             Ok(()) = router.changed(), if linked => Input::Router,
             () = reloads.next() => Input::Reload,
+            () = unwritten.progress(), if wants_room => Input::Written,
             () = gauge.released(), if wants_release => Input::Released,
             () = sleep_until(deadline), if deadline.is_some() => Input::Timer,
             () = state.cancel.cancelled() => Input::Stop,
@@ -297,10 +306,11 @@ impl Session {
             Input::Answered(outcomes) => self.take_outcomes(outcomes),
             Input::Snapshot(snapshot) => self.take_snapshot(snapshot),
             Input::Router => self.change_router().await,
-            Input::Released => {}
+            Input::Released | Input::Written => {}
             Input::Reload => self.revise().await,
             Input::Timer => self.take_timer().await,
             Input::Stop => {
+                self.take_last_words().await;
                 self.detach(Reason::SHUTTING_DOWN, "The hub is stopping.");
                 self.will = None;
                 self.ended = true;

@@ -212,7 +212,7 @@ impl Session {
         let Some(subscribing) = &mut self.subscribing else { return };
         subscribing.unconfirmed = 0;
         let filters: Vec<Filter> = subscribing.replays.iter().map(|(_, filter)| filter.clone()).collect();
-        if filters.is_empty() {
+        if filters.is_empty() && subscribing.fresh.is_empty() {
             return self.take_snapshot(Ok(Snapshot { seq: 0, values: Vec::new() }));
         }
         let engine = self.state.engine.clone();
@@ -236,12 +236,12 @@ impl Session {
             values.extend(self.state.sys.values());
         }
         let values: Arc<Vec<Retained>> = Arc::new(values);
-        for (number, _) in &subscribing.replays {
-            if subscribing.fresh.contains(number)
-                && let Some(entry) = self.subscriptions.get_mut(*number)
-            {
+        for number in &subscribing.fresh {
+            if let Some(entry) = self.subscriptions.get_mut(*number) {
                 entry.snapshot_seq = seq;
             }
+        }
+        for (number, _) in &subscribing.replays {
             if !values.is_empty() && self.online.is_some() {
                 self.queue.push_replay(Replay { subscription: *number, values: Arc::clone(&values), next: 0 });
             }

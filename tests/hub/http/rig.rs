@@ -13,7 +13,7 @@ use lockstep::{
         topic::Topic,
     },
     engine::{Engine, EngineHandle, EngineLimits, Lane},
-    http::{self, Http, Listener, Settings},
+    http::{self, Http, Listener, Settings, TlsAcceptor},
     policy::{self, Policy},
 };
 use serde_json::{Value, json};
@@ -42,18 +42,19 @@ impl Rig {
     }
 
     pub(super) async fn start_with(change: impl FnOnce(&mut Settings)) -> Self {
-        let none = std::path::PathBuf::from("/nonexistent");
-        let policy = policy::Settings {
-            root: "lockstep".parse().unwrap(),
-            loopback_only: true,
-            anonymous: None,
-            users_file: none.clone(),
-            acl_file: none,
-        };
-        Self::start_for(Policy::load(policy).unwrap(), change).await
+        Self::start_all(open_policy(), None, change).await
+    }
+
+    /// A hub whose connections `tls` wraps.
+    pub(super) async fn start_on(tls: Option<TlsAcceptor>) -> Self {
+        Self::start_all(open_policy(), tls, |_| {}).await
     }
 
     pub(super) async fn start_for(policy: Policy, change: impl FnOnce(&mut Settings)) -> Self {
+        Self::start_all(policy, None, change).await
+    }
+
+    async fn start_all(policy: Policy, tls: Option<TlsAcceptor>, change: impl FnOnce(&mut Settings)) -> Self {
         let thing = |id: &str, kind: Kind| ThingSpec {
             id: id.parse().unwrap(),
             name: id.to_owned(),
@@ -78,7 +79,7 @@ impl Rig {
         let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let mut settings = Settings { boot: "b007".to_owned(), ..Settings::new(policy) };
         change(&mut settings);
-        let listeners = vec![Listener { socket, tls: None }];
+        let listeners = vec![Listener { socket, tls }];
         let http = http::start(listeners, handle.clone(), outlets, settings, clock).unwrap();
         tokio::spawn(engine.run(stop.clone().cancelled_owned()));
         Self { address: http.addresses()[0], http, engine: handle, _stop: stop.drop_guard() }
@@ -115,6 +116,19 @@ impl Rig {
     pub(super) async fn get(&self, path: &str) -> String {
         self.request(&format!("GET {path} HTTP/1.1\nHost: localhost\nConnection: close")).await
     }
+}
+
+/// What a hub that only this machine reaches allows: everything.
+fn open_policy() -> Policy {
+    let none = std::path::PathBuf::from("/nonexistent");
+    let settings = policy::Settings {
+        root: "lockstep".parse().unwrap(),
+        loopback_only: true,
+        anonymous: None,
+        users_file: none.clone(),
+        acl_file: none,
+    };
+    Policy::load(settings).unwrap()
 }
 
 pub(super) struct Browser {

@@ -1,0 +1,119 @@
+//! One after the other: a message to a browser and its answer back to the device, and a newcomer's first view.
+
+use std::{
+    io::{Read as _, Write as _},
+    net::TcpStream,
+    time::{Duration, Instant},
+};
+
+use crate::{
+    peers::{Kind, Server},
+    wire,
+};
+
+const ROUNDS: usize = 2000;
+const NEWCOMERS: usize = 21;
+
+fn read_until(stream: &mut TcpStream, needle: &[u8]) -> Option<Vec<u8>> {
+    let mut all = Vec::new();
+    let mut buffer = [0; 65536];
+    loop {
+        let bytes = stream.read(&mut buffer).ok().filter(|bytes| *bytes > 0)?;
+        all.extend_from_slice(&buffer[..bytes]);
+        // The needle is at the end, or across two reads.
+        let from = all.len().saturating_sub(bytes + needle.len());
+        if wire::find(&all[from..], needle).is_some() {
+            return Some(all);
+        }
+    }
+}
+
+fn connect(server: &Server) -> Option<TcpStream> {
+    let stream = TcpStream::connect(("127.0.0.1", server.web)).ok()?;
+    stream.set_nodelay(true).ok()?;
+    stream.set_read_timeout(Some(Duration::from_secs(5))).ok()?;
+    Some(stream)
+}
+
+/// The median way from a device to a browser and back.
+pub(crate) fn round_trip(kind: Kind) -> Option<Duration> {
+    if kind == Kind::SocketIo {
+        return None;
+    }
+    let server = Server::start(kind).ok()?;
+    let mut browser = connect(&server)?;
+    let (upgrade, hello) = server.greetings(1);
+    browser.write_all(&upgrade).ok()?;
+    read_until(&mut browser, b"\r\n\r\n")?;
+    browser.write_all(&hello).ok()?;
+    let mut device = server.publisher().ok()?;
+    device.set_read_timeout(Some(Duration::from_secs(5))).ok()?;
+    let answer = match kind {
+        Kind::Lockstep => wire::frame(1, br#"{"type":"pub","topic":"pong/x","payload":"<pong>"}"#),
+        Kind::Mosquitto => wire::frame(2, &wire::mqtt_publish("pong/x", b"<pong>", false)),
+        _ => wire::frame(1, b"<pong>"),
+    };
+    if !matches!(kind, Kind::FloorWs | Kind::FloorBatch) {
+        device.write_all(&wire::mqtt_subscribe("pong/#")).ok()?;
+        // A SUBACK has five bytes.
+        device.read_exact(&mut [0; 5]).ok()?;
+    }
+    let mut took = Vec::new();
+    // A browser of the hub says at most 200 things a second.
+    let rest = if kind == Kind::Lockstep { Duration::from_micros(5100) } else { Duration::from_micros(200) };
+    // Until the first message comes through, the subscription may be under way.
+    for _ in 0..ROUNDS {
+        std::thread::sleep(rest);
+        let began = Instant::now();
+        device.write_all(&server.publish("\"<ping>\"")).ok()?;
+        read_until(&mut browser, b"<ping>")?;
+        browser.write_all(&answer).ok()?;
+        read_until(&mut device, b"<pong>")?;
+        took.push(began.elapsed());
+    }
+    took.sort();
+    took.get(ROUNDS / 2).copied()
+}
+
+/// The median time from knocking to having seen all of `topics` retained topics.
+pub(crate) fn newcomer(kind: Kind, topics: usize) -> Option<Duration> {
+    let server = Server::start(kind).ok()?;
+    if matches!(kind, Kind::Lockstep | Kind::Mosquitto) {
+        let mut device = server.publisher().ok()?;
+        for i in 0..topics {
+            let payload = format!("{{\"value\":{i},\"unit\":\"C\"}}");
+            device.write_all(&wire::mqtt_publish(&format!("bench/level/{i:05}"), payload.as_bytes(), true)).ok()?;
+        }
+        // A request behind them is answered when they are through.
+        device.write_all(&wire::mqtt_subscribe("nothing")).ok()?;
+        // A SUBACK has five bytes.
+        device.read_exact(&mut [0; 5]).ok()?;
+        std::thread::sleep(Duration::from_millis(500));
+    }
+    let last = match kind {
+        Kind::SocketIo => return None,
+        Kind::Lockstep => "\"last\":true".to_owned(),
+        _ => format!("bench/level/{:05}", topics - 1),
+    };
+    let (mut upgrade, hello) = server.greetings(1);
+    if matches!(kind, Kind::FloorWs | Kind::FloorBatch) {
+        upgrade = wire::upgrade(&format!("/{topics}"), "");
+    }
+    let mut took = Vec::new();
+    for _ in 0..NEWCOMERS {
+        let began = Instant::now();
+        let mut browser = connect(&server)?;
+        browser.write_all(&upgrade).ok()?;
+        let seen = read_until(&mut browser, b"\r\n\r\n")?;
+        browser.write_all(&hello).ok()?;
+        if wire::find(&seen, last.as_bytes()).is_none() {
+            let page = read_until(&mut browser, last.as_bytes())?;
+            if kind == Kind::Lockstep && wire::find(&page, b"]}").is_none() {
+                read_until(&mut browser, b"]}")?;
+            }
+        }
+        took.push(began.elapsed());
+    }
+    took.sort();
+    took.get(NEWCOMERS / 2).copied()
+}

@@ -1,0 +1,195 @@
+//! The command line against a running hub: users, backups, the network, a restart in place.
+
+use std::{
+    net::TcpListener,
+    path::Path,
+    process::{Command, Output},
+};
+
+use super::support::{Hub, eventually};
+
+fn lockstep(data: &Path, arguments: &[&str]) -> (bool, String) {
+    let output: Output = Command::new(env!("CARGO_BIN_EXE_lockstep"))
+        .args(arguments)
+        .arg("--data-dir")
+        .arg(data)
+        .stdin(std::process::Stdio::null())
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    (output.status.success(), text)
+}
+
+fn fine(data: &Path, arguments: &[&str]) -> String {
+    let (success, text) = lockstep(data, arguments);
+    assert!(success, "{arguments:?}: {text}");
+    text
+}
+
+fn refused(data: &Path, arguments: &[&str]) -> String {
+    let (success, text) = lockstep(data, arguments);
+    assert!(!success, "{arguments:?}: {text}");
+    text
+}
+
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+#[test]
+fn users_are_made_listed_and_removed_and_the_file_is_private() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path();
+    let made = fine(data, &["passwd", "anna", "--role", "viewer", "--generate"]);
+    let password = made.lines().last().unwrap().rsplit(' ').next().unwrap().to_owned();
+    assert_eq!(password.len(), 19, "{made}");
+    assert_eq!(fine(data, &["passwd", "--list"]), "anna\tviewer\n");
+    let file = std::fs::read_to_string(data.join("users")).unwrap();
+    assert!(file.contains("anna:viewer:$argon2id$") && !file.contains(&password), "{file}");
+    assert_eq!(std::fs::metadata(data.join("users")).unwrap().permissions().mode() & 0o777, 0o600);
+    std::fs::write(data.join("pw"), "long enough\n").unwrap();
+    let pw = data.join("pw").display().to_string();
+    fine(data, &["passwd", "anna", "--password-file", &pw]);
+    assert_eq!(fine(data, &["passwd", "--list"]), "anna\tviewer\n", "the role stays");
+    assert!(refused(data, &["passwd", "a b", "--generate"]).contains("no user name"));
+    std::fs::write(data.join("pw"), "short\n").unwrap();
+    assert!(refused(data, &["passwd", "anna", "--password-file", &pw]).contains("at least 8"));
+    fine(data, &["passwd", "anna", "--delete"]);
+    assert!(refused(data, &["passwd", "anna", "--delete"]).contains("no user `anna`"));
+}
+
+#[test]
+fn commands_for_a_running_hub_say_so_when_there_is_none() {
+    let folder = tempfile::tempdir().unwrap();
+    for arguments in [&["reload"] as &[&str], &["backup", "copy"]] {
+        let text = refused(folder.path(), arguments);
+        assert!(text.contains("no hub is running on"), "{text}");
+    }
+    let port = free_port();
+    let text = refused(folder.path(), &["healthcheck", "--http", &format!("127.0.0.1:{port}")]);
+    assert!(text.contains("does not answer"), "{text}");
+}
+
+#[test]
+fn a_running_hub_reloads_tells_its_health_and_is_backed_up_and_restored() {
+    let mut hub = Hub::start();
+    let data = hub.data.clone();
+    fine(&data, &["healthcheck"]);
+    fine(&data, &["passwd", "anna", "--generate"]);
+    assert!(fine(&data, &["reload"]).contains("read its users"));
+    let users = std::fs::read_to_string(data.join("users")).unwrap();
+    std::fs::write(data.join("users"), "anna:boss:x\n").unwrap();
+    assert!(refused(&data, &["reload"]).contains("line 1"));
+    std::fs::write(data.join("users"), users).unwrap();
+    let report = fine(&data, &["doctor", "--http", &hub.http, "--mqtt", &hub.mqtt]);
+    assert!(!report.contains("PROBLEM"), "{report}");
+
+    let elsewhere = tempfile::tempdir().unwrap();
+    let copy = elsewhere.path().join("copy").display().to_string();
+    fine(&data, &["backup", &copy]);
+    assert!(refused(&data, &["backup", &copy]).contains("exists already"));
+    assert!(refused(&data, &["restore", &copy]).contains("another hub is running"));
+    assert!(!data.join("control.new").exists());
+
+    let keep = hub.keep_folder();
+    assert_eq!(hub.stop().0, Some(0));
+    assert!(!data.join("control.sock").exists(), "the socket goes with the hub");
+    let told = fine(&data, &["restore", &copy]);
+    assert!(told.contains("retained values"), "{told}");
+    drop(Hub::start_in(&data, "127.0.0.1:0", &[]));
+    drop(keep);
+}
+
+#[test]
+fn another_machines_address_needs_users_and_says_what_to_type() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = refused(folder.path(), &["--http", "0.0.0.0:0", "--mqtt", "127.0.0.1:0"]);
+    assert!(text.contains("lockstep lan") && text.contains("security.anonymous"), "{text}");
+}
+
+/// A fresh hub on this machine alone; one command opens it for the network, without stopping it by hand; one closes it again.
+#[tokio::test]
+async fn lan_opens_a_running_hub_and_closes_it_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path();
+    let (http, mqtt) = (free_port(), free_port());
+    let config = data.join("hub.toml");
+    let text = format!("[http]\nlisten = \"127.0.0.1:{http}\"\n[mqtt]\nlisten = \"127.0.0.1:{mqtt}\"\n");
+    std::fs::write(&config, text).unwrap();
+    let config = config.display().to_string();
+    let mut hub = Command::new(env!("CARGO_BIN_EXE_lockstep"))
+        .args(["--config", &config, "--data-dir"])
+        .arg(data)
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let healthy = async |what: &str| {
+        eventually(what, async || {
+            let (success, text) = lockstep(data, &["healthcheck", "--config", &config]);
+            if success { Ok(()) } else { Err(text) }
+        })
+        .await;
+    };
+    healthy("the hub answers").await;
+
+    let told = fine(data, &["lan", "--config", &config]);
+    assert!(told.contains("lockstep-box --hub mqtt://") && told.contains("homeassistant"), "{told}");
+    assert!(told.contains(&format!(":{http}/")) && told.contains(&mqtt.to_string()), "{told}");
+    assert_eq!(told.matches("shown this once").count(), 2, "{told}");
+    assert!(told.contains('█'), "there is a code for a phone's camera: {told}");
+    assert_eq!(hub.try_wait().unwrap(), None, "the process is the same one");
+    healthy("the hub answers on the network").await;
+    assert!(TcpListener::bind(("0.0.0.0", mqtt)).is_err());
+    let again = fine(data, &["lan", "--config", &config]);
+    assert!(again.contains("as before") && !again.contains("shown this once"), "passwords stay: {again}");
+
+    let told = fine(data, &["lan", "off", "--config", &config]);
+    assert!(told.contains("Only this machine"), "{told}");
+    healthy("the hub answers on this machine").await;
+    assert!(fine(data, &["lan", "off", "--config", &config]).contains("was not on"));
+    hub.kill().unwrap();
+    hub.wait().unwrap();
+}
+
+#[test]
+fn tls_init_makes_an_authority_once_and_certificates_of_it() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path();
+    let told = fine(data, &["tls", "init", "--name", "hub.example"]);
+    assert!(told.contains("hub.example") && told.contains("localhost"), "{told}");
+    let read = |name: &str| std::fs::read_to_string(data.join("tls").join(name)).unwrap();
+    let (authority, first) = (read("ca.pem"), read("hub.pem"));
+    fine(data, &["tls", "init"]);
+    assert_eq!(read("ca.pem"), authority, "phones keep trusting it");
+    assert_ne!(read("hub.pem"), first);
+    for key in ["ca.key", "hub.key"] {
+        assert_eq!(std::fs::metadata(data.join("tls").join(key)).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+    let (ca, hub) = (data.join("tls/ca.pem"), data.join("tls/hub.pem"));
+    let verified = Command::new("openssl").arg("verify").arg("-CAfile").arg(ca).arg(hub).output();
+    if let Ok(output) = verified {
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+}
+
+#[test]
+fn the_service_manager_is_told_when_the_hub_is_ready() {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("notify");
+    let receiver = std::os::unix::net::UnixDatagram::bind(&socket).unwrap();
+    receiver.set_read_timeout(Some(super::support::LIMIT)).unwrap();
+    let mut hub = Command::new(env!("CARGO_BIN_EXE_lockstep"))
+        .args(["--http", "127.0.0.1:0", "--mqtt", "127.0.0.1:0", "--data-dir"])
+        .arg(folder.path().join("data"))
+        .env("NOTIFY_SOCKET", &socket)
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut told = [0; 64];
+    let length = receiver.recv(&mut told);
+    hub.kill().unwrap();
+    hub.wait().unwrap();
+    assert_eq!(&told[..length.unwrap()], b"READY=1");
+}

@@ -1,0 +1,173 @@
+//! Limits, back-pressure and slow readers.
+
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
+
+use super::{
+    client::{Client, Connect, Publish},
+    rig::{LIMIT, Rig},
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_are_limited_and_told_why() {
+    let rig = Rig::with(|settings| settings.limits.connections_max = 3).await;
+    let clients = [rig.v5("a").await, rig.v5("b").await, rig.v311("c").await];
+    let mut client = Client::open(rig.port, true).await;
+    assert_eq!(client.connect(&Connect::v5("d")).await.reason, 0x97);
+    let mut client = Client::open(rig.port, false).await;
+    assert_eq!(client.connect(&Connect::v311("d")).await.reason, 3);
+    drop(clients);
+    crate::support::eventually("there is room again", async || {
+        let mut client = Client::open(rig.port, true).await;
+        match client.connect(&Connect::v5("d")).await.reason {
+            0 => Ok(()),
+            reason => Err(reason),
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn filters_and_topics_are_limited() {
+    let rig = Rig::with(|settings| {
+        settings.limits.filters_per_session_max = 2;
+        settings.limits.filters_max = 3;
+        settings.limits.topic_levels_max = 4;
+        settings.limits.topic_bytes_max = 20;
+    })
+    .await;
+    let mut a = rig.v5("a").await;
+    assert_eq!(a.subscribe_with(&[("1", 0), ("2", 0), ("3", 0)], &[]).await, [0, 0, 0x97]);
+    let mut b = rig.v5("b").await;
+    assert_eq!(b.subscribe_with(&[("1", 0), ("2", 0)], &[]).await, [0, 0x97]);
+    a.unsubscribe(&["1", "2"]).await;
+    assert_eq!(b.subscribe_with(&[("2", 0)], &[]).await, [0]);
+    assert_eq!(a.subscribe_with(&[("a/b/c/d/e", 0)], &[]).await, [0x8f]);
+    assert_eq!(a.publish("a/b/c/d/e", "x", 1, false).await, 0x90);
+    assert_eq!(a.publish("a-topic-that-is-too-long", "x", 1, false).await, 0x90);
+    assert_eq!(a.publish("a/b/c/d", "x", 1, false).await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn half_open_connections_delay_nobody_and_are_closed() {
+    let rig = Rig::with(|settings| settings.limits.connect_timeout = Duration::from_millis(700)).await;
+    let mut half_open = Vec::new();
+    for i in 0..300 {
+        let mut client = Client::open(rig.port, true).await;
+        if i % 2 == 0 {
+            client.raw(&[0x10, 0x20, 0x00]).await;
+        }
+        half_open.push(client);
+    }
+    let began = Instant::now();
+    rig.v5("quick").await.disconnect().await;
+    assert!(began.elapsed() < Duration::from_millis(300), "{:?}", began.elapsed());
+    for mut client in half_open {
+        assert_eq!(client.next().await, None, "a half-open connection is closed");
+    }
+}
+
+/// Publishes `count` numbered messages as fast as the hub takes them.
+async fn flood(client: &mut Client, topic: &str, count: u32, size: usize) {
+    let mut bytes = bytes::BytesMut::new();
+    for n in 0..count {
+        let mut payload = n.to_string().into_bytes();
+        payload.resize(size, b' ');
+        bytes.extend_from_slice(&client.publish_bytes(&Publish { topic, payload: &payload, ..Publish::default() }));
+        if bytes.len() > 60_000 {
+            client.raw(&bytes.split()).await;
+        }
+    }
+    client.raw(&bytes).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_lost_between_a_fast_publisher_and_a_reader() {
+    let rig = Rig::start().await;
+    let mut reader = rig.v5("reader").await;
+    reader.subscribe("fast", 0).await;
+    let mut publisher = rig.v5("pub").await;
+    const COUNT: u32 = 100_000;
+    let sending = tokio::spawn(async move {
+        flood(&mut publisher, "fast", COUNT, 100).await;
+        publisher
+    });
+    for n in 0..COUNT {
+        let message = reader.message().await;
+        assert_eq!(message.text().trim(), n.to_string());
+    }
+    sending.await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_floods_itself_does_not_wait_for_itself() {
+    let rig = Rig::with(|settings| settings.limits.queue_bytes_max = 1 << 20).await;
+    let mut echo = rig.v5("echo").await;
+    echo.subscribe("echo", 0).await;
+    // It does not read while it writes: the hub must take everything, whatever becomes of the echoes.
+    tokio::time::timeout(LIMIT, flood(&mut echo, "echo", 50_000, 200)).await.expect("the hub waits for the echo");
+    let mut other = rig.v5("other").await;
+    other.subscribe("other", 0).await;
+    other.publish("other", "x", 0, false).await;
+    assert_eq!(other.message().await.text(), "x");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reader_that_stops_for_good_holds_up_nobody() {
+    let rig = Rig::with(|settings| settings.limits.queue_bytes_max = 8 << 20).await;
+    let mut stuck = rig.v5("stuck").await;
+    stuck.subscribe("s", 0).await;
+    let mut reader = rig.v5("reader").await;
+    reader.subscribe("s", 0).await;
+    let mut publisher = rig.v5("pub").await;
+    const COUNT: u32 = 20_000;
+    let sending = tokio::spawn(async move {
+        flood(&mut publisher, "s", COUNT, 1_000).await;
+        publisher
+    });
+    let began = Instant::now();
+    let mut seen = BTreeSet::new();
+    while !seen.contains(&(COUNT - 1)) {
+        seen.insert(reader.message().await.text().trim().parse::<u32>().unwrap());
+    }
+    assert_eq!(seen.len(), COUNT as usize, "a reading client lost messages to one that does not read");
+    assert!(began.elapsed() < LIMIT, "{:?}", began.elapsed());
+    sending.await.unwrap();
+    stuck.unacknowledged().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_never_acknowledges_is_disconnected_when_its_queue_is_full() {
+    let rig = Rig::with(|settings| settings.limits.queue_messages_max = 50).await;
+    let mut lazy = rig.connect(Connect { receive_maximum: Some(5), ..Connect::lasting("lazy", 100) }).await;
+    lazy.subscribe("q", 1).await;
+    let mut publisher = rig.v5("pub").await;
+    for n in 0..100 {
+        publisher.publish("q", &n.to_string(), 1, false).await;
+    }
+    for n in 0..5 {
+        assert_eq!(lazy.unacknowledged().await.text(), n.to_string());
+    }
+    assert_eq!(lazy.closed().await, Some(0x97));
+    // What was kept for it is still there.
+    let mut back = rig.connect(Connect::lasting("lazy", 100)).await;
+    for n in 0..50 {
+        assert_eq!(back.message().await.text(), n.to_string());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_publish_rate_is_held_not_refused() {
+    let rig = Rig::with(|settings| settings.limits.publishes_per_second_max = 100).await;
+    let mut client = rig.v5("client").await;
+    client.subscribe("rate", 0).await;
+    let began = Instant::now();
+    flood(&mut client, "rate", 200, 10).await;
+    for n in 0..200 {
+        assert_eq!(client.message().await.text().trim(), n.to_string());
+    }
+    let took = began.elapsed();
+    assert!((Duration::from_millis(800)..Duration::from_secs(3)).contains(&took), "{took:?}");
+}

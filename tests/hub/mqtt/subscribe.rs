@@ -1,0 +1,267 @@
+//! SUBSCRIBE and UNSUBSCRIBE: options, retained values, shared subscriptions.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{
+    client::{Connect, PUBACK, Publish, put_string},
+    rig::Rig,
+};
+
+const NO_LOCAL: u8 = 0x04;
+const RETAIN_AS_PUBLISHED: u8 = 0x08;
+const SEND_IF_NEW: u8 = 0x10;
+const SEND_NEVER: u8 = 0x20;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ten_thousand_retained_topics_come_complete_and_once() {
+    let rig = Rig::start().await;
+    let mut publisher = rig.v311("pub").await;
+    const COUNT: u16 = 10_000;
+    for chunk in 0..COUNT / 100 {
+        let mut bytes = Vec::new();
+        for n in chunk * 100..(chunk + 1) * 100 {
+            let (topic, payload) = (format!("many/{n}"), format!("v{n}"));
+            let publish = Publish {
+                topic: &topic,
+                payload: payload.as_bytes(),
+                qos: 1,
+                id: n + 1,
+                retain: true,
+                ..Publish::default()
+            };
+            bytes.extend_from_slice(&publisher.publish_bytes(&publish));
+        }
+        publisher.raw(&bytes).await;
+        for _ in 0..100 {
+            publisher.expect(PUBACK).await;
+        }
+    }
+    for (v5, qos) in [(false, 1), (true, 1), (true, 2), (true, 0)] {
+        let connect = if v5 { Connect::v5("sub") } else { Connect::v311("sub") };
+        let mut subscriber = rig.connect(connect).await;
+        subscriber.subscribe("#", qos).await;
+        let mut seen = BTreeSet::new();
+        while seen.len() < usize::from(COUNT) {
+            let message = subscriber.message().await;
+            if let Some(n) = message.topic.strip_prefix("many/") {
+                assert_eq!((message.text(), message.retain, message.qos), (&*format!("v{n}"), true, qos.min(1)));
+                assert!(seen.insert(n.to_owned()), "{n} came twice");
+            }
+        }
+        subscriber.disconnect().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_snapshot_and_live_values_fit_together_without_a_gap() {
+    let rig = Rig::start().await;
+    let mut publisher = rig.v5("pub").await;
+    let stop = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let stopped = std::sync::Arc::clone(&stop);
+    let publishing = tokio::spawn(async move {
+        let mut n = 0;
+        while !stopped.load(std::sync::atomic::Ordering::Relaxed) {
+            n += 1;
+            publisher.publish(&format!("live/{}", n % 50), &n.to_string(), 1, true).await;
+        }
+        n
+    });
+    let mut subscribers = Vec::new();
+    for i in 0..20 {
+        let mut subscriber = rig.v5(&format!("s{i}")).await;
+        subscriber.subscribe("live/#", 1).await;
+        subscribers.push(subscriber);
+    }
+    stop.store(true, std::sync::atomic::Ordering::Relaxed);
+    let last = publishing.await.unwrap();
+    for (i, mut subscriber) in subscribers.into_iter().enumerate() {
+        let mut newest: BTreeMap<String, u64> = BTreeMap::new();
+        loop {
+            let message = subscriber.message().await;
+            let value: u64 = message.text().parse().unwrap();
+            let before = newest.insert(message.topic.clone(), value);
+            assert!(
+                before.is_none_or(|before| before < value),
+                "{i}: {} went from {before:?} to {value}",
+                message.topic
+            );
+            let complete = newest.len() == 50.min(last as usize) && newest.values().max() == Some(&last);
+            if complete {
+                break;
+            }
+        }
+        for n in last.saturating_sub(49)..=last {
+            if n > 0 {
+                assert_eq!(newest[&format!("live/{}", n % 50)], n, "{i}: a value is missing");
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_empty_retained_payload_clears_and_an_empty_plain_one_does_not() {
+    let rig = Rig::start().await;
+    let mut client = rig.v5("client").await;
+    client.publish("keep", "x", 1, true).await;
+    client.publish("clear", "x", 1, true).await;
+    client.publish("keep", "", 1, false).await;
+    client.publish("clear", "", 1, true).await;
+    client.subscribe("keep", 0).await;
+    assert_eq!(client.message().await.text(), "x");
+    client.subscribe("clear", 0).await;
+    client.ping().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_options_of_a_subscription_are_kept() {
+    let rig = Rig::start().await;
+    let mut client = rig.v5("client").await;
+    client.publish("o/t", "old", 1, true).await;
+    assert_eq!(client.subscribe_with(&[("o/t", SEND_NEVER)], &[]).await, [0]);
+    client.ping().await;
+    assert_eq!(client.subscribe_with(&[("o/t", SEND_IF_NEW)], &[]).await, [0]);
+    client.ping().await;
+    assert_eq!(client.subscribe_with(&[("o/t", 1)], &[]).await, [1]);
+    let message = client.message().await;
+    assert_eq!((message.text(), message.retain, message.qos), ("old", true, 1));
+    client.unsubscribe(&["o/t"]).await;
+    assert_eq!(client.subscribe_with(&[("o/t", SEND_IF_NEW | NO_LOCAL)], &[]).await, [0]);
+    assert!(client.message().await.retain);
+    client.publish("o/t", "mine", 0, false).await;
+    client.ping().await;
+    let mut other = rig.v5("other").await;
+    other.publish("o/t", "other's", 0, true).await;
+    let message = client.message().await;
+    assert_eq!((message.text(), message.retain), ("other's", false));
+    assert_eq!(client.subscribe_with(&[("o/t", SEND_NEVER | RETAIN_AS_PUBLISHED)], &[]).await, [0]);
+    other.publish("o/t", "kept", 0, true).await;
+    assert!(client.message().await.retain, "retain as published");
+    other.publish("o/t", "plain", 0, false).await;
+    assert!(!client.message().await.retain);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn subscription_identifiers_come_back() {
+    let rig = Rig::start().await;
+    let mut client = rig.v5("client").await;
+    assert_eq!(client.subscribe_with(&[("i/+", 0)], &[0x0b, 7]).await, [0]);
+    assert_eq!(client.subscribe_with(&[("i/a", 0)], &[0x0b, 0x80, 0x02]).await, [0]);
+    client.publish("i/a", "x", 0, false).await;
+    let mut ids: Vec<_> = Vec::new();
+    for _ in 0..2 {
+        ids.push(String::from_utf8(client.message().await.prop(0x0b).unwrap().to_vec()).unwrap());
+    }
+    ids.sort();
+    assert_eq!(ids, ["256", "7"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bad_filters_are_refused_one_by_one() {
+    let rig = Rig::start().await;
+    let filters = [("good", 0), ("bad#", 0), ("a/#/b", 1), ("x+", 2), ("$share/g", 0), ("$share//x", 0), ("fine/#", 2)];
+    let mut new = rig.v5("new").await;
+    assert_eq!(new.subscribe_with(&filters[..4], &[]).await, [0, 0x8f, 0x8f, 0x8f]);
+    let mut old = rig.v311("old").await;
+    assert_eq!(old.subscribe_with(&filters, &[]).await, [0, 0x80, 0x80, 0x80, 0x80, 0x80, 2]);
+    new.publish("good", "x", 0, false).await;
+    assert_eq!(new.message().await.text(), "x");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_unsubscribe_is_answered_once() {
+    let rig = Rig::start().await;
+    let mut client = rig.v5("client").await;
+    client.subscribe("a", 0).await;
+    let unsuback = client.unsubscribe(&["a", "never", "a"]).await;
+    assert_eq!(unsuback.body[3..], [0, 0x11, 0x11]);
+    client.publish("a", "x", 0, false).await;
+    client.ping().await;
+    let mut old = rig.v311("old").await;
+    assert_eq!(old.unsubscribe(&["never", "either"]).await.body.len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_shared_subscription_gives_each_message_to_one_member() {
+    let rig = Rig::start().await;
+    let mut members = Vec::new();
+    for i in 0..3 {
+        let mut member = rig.v5(&format!("m{i}")).await;
+        // One group name on two filters: nothing may be lost between them.
+        member.subscribe("$share/g/s/a", 1).await;
+        member.subscribe("$share/g/s/b", 1).await;
+        members.push(member);
+    }
+    let mut whole = rig.v5("whole").await;
+    whole.subscribe("s/#", 1).await;
+    let mut publisher = rig.v5("pub").await;
+    const COUNT: usize = 300;
+    for n in 0..COUNT {
+        publisher.publish(if n % 2 == 0 { "s/a" } else { "s/b" }, &n.to_string(), 1, false).await;
+    }
+    let mut seen: BTreeMap<usize, usize> = BTreeMap::new();
+    for (i, member) in members.iter_mut().enumerate() {
+        while let Some(packet) = member.within(std::time::Duration::from_millis(500)).await {
+            let message = member.read_message(&packet);
+            member.acknowledge(&message).await;
+            let n = message.text().parse().unwrap();
+            assert_eq!(seen.insert(n, i), None, "{n} came to two members");
+        }
+    }
+    assert_eq!(seen.len(), COUNT, "some came to nobody");
+    for i in 0..3 {
+        let share = seen.values().filter(|member| **member == i).count();
+        assert!(share > COUNT / 6, "member {i} got {share} of {COUNT}");
+    }
+    for n in 0..COUNT {
+        assert_eq!(whole.message().await.text(), n.to_string());
+    }
+    // Leaving one group leaves the other.
+    members[0].unsubscribe(&["$share/g/s/a"]).await;
+    members[1].unsubscribe(&["$share/g/s/a", "$share/g/s/b"]).await;
+    members[2].unsubscribe(&["$share/g/s/a", "$share/g/s/b"]).await;
+    publisher.publish("s/a", "nobody", 1, false).await;
+    publisher.publish("s/b", "first", 1, false).await;
+    assert_eq!(members[0].message().await.text(), "first");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_local_on_a_shared_subscription_is_a_protocol_error() {
+    let rig = Rig::start().await;
+    let mut client = rig.v5("client").await;
+    let mut body = bytes::BytesMut::from(&[0, 9, 0][..]);
+    put_string(&mut body, b"$share/g/x");
+    body.extend_from_slice(&[NO_LOCAL]);
+    client.send(0x82, &body).await;
+    assert_eq!(client.closed().await, Some(0x82));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_brokers_own_numbers_are_there_at_once_and_hash_does_not_match_them() {
+    let rig = Rig::start().await;
+    let mut client = rig.v5("client").await;
+    crate::support::eventually("$SYS has values", async || {
+        client.subscribe("$SYS/broker/version", 0).await;
+        match client.within(std::time::Duration::from_millis(200)).await {
+            Some(packet) => {
+                assert!(client.read_message(&packet).text().starts_with("lockstep "));
+                Ok(())
+            }
+            None => Err("nothing"),
+        }
+    })
+    .await;
+    client.subscribe("$SYS/#", 0).await;
+    let mut topics = BTreeSet::new();
+    while let Some(packet) = client.within(super::rig::QUIET).await {
+        topics.insert(client.read_message(&packet).topic);
+    }
+    for name in ["uptime", "clients/connected", "messages/received", "subscriptions/count", "retained messages/count"] {
+        assert!(topics.contains(&format!("$SYS/broker/{name}")), "{name} is missing of {topics:?}");
+    }
+    let mut all = rig.v5("all").await;
+    all.subscribe("#", 0).await;
+    while let Some(packet) = all.within(super::rig::QUIET).await {
+        let topic = all.read_message(&packet).topic;
+        assert!(!topic.starts_with('$'), "# matched {topic}");
+    }
+}
