@@ -205,8 +205,8 @@ async fn a_session_keeps_what_was_sent_while_it_was_away() {
         while let Some(qos) = wanted.pop() {
             let message = client.message().await;
             let n: u32 = message.text().parse().unwrap();
-            if n == 498 && message.qos == 0 {
-                // Not acknowledged, it may arrive when the client is back already.
+            if message.qos == 0 {
+                // Nobody waits for it: the last of them may arrive when the client is back already.
                 wanted.push(qos);
                 continue;
             }
