@@ -231,8 +231,8 @@ fn finish(done: anyhow::Result<()>) -> ExitCode {
 }
 
 fn start_log(config: &Config) -> anyhow::Result<()> {
-    // The router tells every connection at `info`; the door does that better.
-    let filter = tracing_subscriber::EnvFilter::try_new(format!("rumqttd=error,{}", config.log_level))?;
+    // The router builds a span for every message at any level; the door tells what matters.
+    let filter = tracing_subscriber::EnvFilter::try_new(format!("rumqttd=off,{}", config.log_level))?;
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
