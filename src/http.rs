@@ -1,7 +1,7 @@
 //! The HTTP side: the dashboard's files, the bridge between browsers and the engine, the API.
 //!
 //! One port serves it all. Browsers come by WebSocket (`/ws`), or by Server-Sent Events and POST; both ends meet in the
-//! [fan-out](fanout). Types of the HTTP libraries stay inside this module. MQTT does not belong here: a WebSocket that
+//! fan-out (`fanout`). Types of the HTTP libraries stay inside this module. MQTT does not belong here: a WebSocket that
 //! carries it is handed on as a stream of bytes.
 
 mod access;
