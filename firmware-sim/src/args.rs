@@ -35,7 +35,7 @@ pub struct Run {
     /// Configuration file; what it leaves out is as `lockstep-box print-config` shows
     #[arg(long, value_name = "FILE", env = "LOCKSTEP_BOX_CONFIG")]
     pub config: Option<PathBuf>,
-    /// Where the hub is: mqtt://HOST[:1883], mqtts://HOST[:8883], or auto to find it by mDNS
+    /// Where the hub is: mqtt://HOST or mqtt://HOST:1883, mqtts://HOST for TLS, or auto to find it by mDNS
     #[arg(long, value_name = "URL", env = "LOCKSTEP_BOX_HUB")]
     pub hub: Option<String>,
     /// The room whose Pomodoro the box shows [default: main]

@@ -1,6 +1,6 @@
 //! The configuration: `config/box.toml`, checked.
 //!
-//! [`raw`] mirrors the file; what is here has no text that is still to be understood. Command-line flags are laid over the file
+//! `raw` mirrors the file; what is here has no text that is still to be understood. Command-line flags are laid over the file
 //! by [`Overrides`]; reading clocks, pins and sockets is not here.
 
 use std::{path::PathBuf, time::Duration};
@@ -269,7 +269,7 @@ pub enum LightWord {
 }
 
 impl LightWord {
-    /// Every word, in the order of [`index`](Self::index).
+    /// Every word, in the order of `index`.
     pub const ALL: [Self; 10] = [
         Self::Phase(Phase::Idle),
         Self::Phase(Phase::Work),
