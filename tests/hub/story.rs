@@ -168,6 +168,19 @@ async fn properties_of_mqtt_5_do_not_harm_a_reader_of_3_1_1() {
     assert_eq!(message.trim(), "Press Me!", "the hub serves on");
 }
 
+#[tokio::test]
+async fn a_stop_does_not_wait_for_connections_that_never_asked_anything() {
+    let hub = Hub::start();
+    // Browsers open connections ahead of need; MQTT clients may be half-way through theirs.
+    let silent: Vec<_> = [&hub.http, &hub.mqtt].map(|address| std::net::TcpStream::connect(address).unwrap()).into();
+    // Its answer shows that the silent ones, which came before, were accepted.
+    drop(Browser::connect(&hub).await);
+    let (code, took) = tokio::task::spawn_blocking(move || hub.stop()).await.unwrap();
+    assert_eq!(code, Some(0));
+    assert!(took < Duration::from_millis(2500), "{took:?}");
+    drop(silent);
+}
+
 /// What a person types and sees is one and the same everywhere: the last value wins for all.
 #[tokio::test]
 async fn two_browsers_and_a_device_agree_on_the_last_value() {
