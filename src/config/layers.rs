@@ -7,6 +7,8 @@ use std::{collections::BTreeMap, fmt, path::Path};
 use config::{Config as Merged, Environment, File, FileFormat, Map, Source, Value, ValueKind};
 use serde::de::DeserializeOwned;
 
+use crate::domain::nearest::nearest;
+
 /// What the command line sets: key and value, with the option that did it.
 #[derive(Debug, Clone, Default)]
 pub struct Overrides(pub Vec<(String, String, &'static str)>);
@@ -54,7 +56,8 @@ pub(super) fn read(file: Option<&Path>, overrides: &Overrides) -> Result<Layers,
     let known: Vec<String> = layers[0].values.keys().cloned().collect();
     for layer in &layers[1..] {
         for key in layer.values.keys().filter(|key| !known.contains(key)) {
-            let near = known.iter().find(|known| known.rsplit('.').next() == key.rsplit('.').next());
+            let same_end = known.iter().find(|known| known.rsplit('.').next() == key.rsplit('.').next());
+            let near = same_end.map(String::as_str).or_else(|| nearest(key, known.iter().map(String::as_str)));
             let hint = near.map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
             faults.push(Fault(format!("{}: there is no key `{key}`{hint}", layer.place)));
         }

@@ -47,7 +47,7 @@ fn the_command_line_is_stronger_than_the_file() {
 #[test]
 fn every_fault_is_one_line_that_says_where_and_what_is_allowed() {
     for (text, expected) in [
-        ("[http]\nlistn = 1\n", "FILE: there is no key `http.listn`"),
+        ("[http]\nlistn = 1\n", "FILE: there is no key `http.listn`; did you mean `http.listen`?"),
         ("[storage]\nlisten = 1\n", "FILE: there is no key `storage.listen`; did you mean `http.listen`?"),
         ("[http]\nlisten = \"here\"\n", "FILE: `http.listen` is `here`: `here` is no address with a port"),
         ("[limits]\nrooms_max = 0\n", "FILE: `limits.rooms_max` is `0`: 1 to 1000 is allowed"),

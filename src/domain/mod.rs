@@ -7,6 +7,7 @@
 pub mod control;
 pub mod hub;
 pub mod id;
+pub mod nearest;
 pub mod origin;
 pub mod publication;
 pub mod rejection;
