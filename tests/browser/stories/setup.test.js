@@ -79,6 +79,6 @@ test("Save warns while a timer runs; «from the next phase» leaves it running",
   await a.page.getByRole("button", { name: "Save" }).click();
   await dialog.getByRole("button", { name: "Save and start over" }).click();
   await a.says("Press Me!");
-  assert.equal(desk.json(STATE).work_duration, 1200);
+  await eventually("saved", () => desk.json(STATE), (s) => s.work_duration === 1200 && s.phase === "idle");
   await a.close();
 });
