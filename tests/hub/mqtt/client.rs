@@ -247,12 +247,12 @@ impl Client {
         self.put(Publish { topic, payload: payload.as_bytes(), qos, retain, id, ..Publish::default() }).await;
         match qos {
             0 => 0,
-            1 => reason(&self.expect(PUBACK).await),
+            1 => reason(&self.expect_past_messages(PUBACK).await),
             _ => {
-                let first = reason(&self.expect(PUBREC).await);
+                let first = reason(&self.expect_past_messages(PUBREC).await);
                 if first < 0x80 {
                     self.send(0x62, &id.to_be_bytes()).await;
-                    self.expect(PUBCOMP).await;
+                    self.expect_past_messages(PUBCOMP).await;
                 }
                 first
             }
