@@ -280,6 +280,11 @@ impl StoreFile {
     }
 }
 
+/// How long a folder's lock is waited for before another hub is said to have it.
+const LOCK_PATIENCE: std::time::Duration = std::time::Duration::from_millis(500);
+/// How often it is tried in that time.
+const LOCK_AGAIN_AFTER: std::time::Duration = std::time::Duration::from_millis(10);
+
 /// Takes the folder of `path` for this process alone; it is made where there is none.
 pub(super) fn lock_folder(path: &Path) -> Result<fs::File, OpenError> {
     let folder = match path.parent() {
@@ -289,10 +294,17 @@ pub(super) fn lock_folder(path: &Path) -> Result<fs::File, OpenError> {
     let unusable = |source| OpenError::Folder { path: folder.into(), source };
     fs::create_dir_all(folder).map_err(unusable)?;
     let lock = fs::File::open(folder).map_err(unusable)?;
-    match lock.try_lock() {
-        Ok(()) => Ok(lock),
-        Err(fs::TryLockError::WouldBlock) => Err(OpenError::InUse { path: path.into() }),
-        Err(fs::TryLockError::Error(source)) => Err(unusable(source)),
+    let began = std::time::Instant::now();
+    loop {
+        match lock.try_lock() {
+            Ok(()) => return Ok(lock),
+            // A program that the hub before was just starting has its lock for a moment too, until it is itself.
+            Err(fs::TryLockError::WouldBlock) if began.elapsed() < LOCK_PATIENCE => {
+                std::thread::sleep(LOCK_AGAIN_AFTER)
+            }
+            Err(fs::TryLockError::WouldBlock) => return Err(OpenError::InUse { path: path.into() }),
+            Err(fs::TryLockError::Error(source)) => return Err(unusable(source)),
+        }
     }
 }
 
