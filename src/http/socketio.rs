@@ -132,6 +132,7 @@ fn routes(
         // Nothing of the three demos is binary.
         .with_parser(ParserConfig::common().max_incoming_binaries(0).max_incoming_binary_buf_size(0))
         .build_svc();
+    let said_goodbye = stop.clone();
     let (stop, tasks) = (stop.clone(), tasks.clone());
     let arriving = desk.clone();
     let welcome = move |socket: SocketRef| welcome(socket, desk.clone(), stop.clone(), tasks.clone());
@@ -139,7 +140,7 @@ fn routes(
     io.ns("/", welcome.with(move |socket: SocketRef| arrive(socket, arriving.clone())));
 
     let connections = Arc::new(Semaphore::new(limits.connections_max));
-    let gate = Gate::new(Arc::clone(shared), settings.tutorials, connections);
+    let gate = Gate::new(Arc::clone(shared), settings.tutorials, connections, said_goodbye);
     let routes = Router::new()
         .route(PATH, any_service(service.clone()))
         .route(PATH.trim_end_matches('/'), any_service(service))

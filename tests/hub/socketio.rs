@@ -184,3 +184,26 @@ async fn too_large_is_refused_and_too_much_is_cut_off() {
     }
     assert_ne!(last, 200, "it is still served");
 }
+
+#[tokio::test]
+async fn a_stop_leaves_no_poll_without_an_answer() {
+    let hub = Hub::start();
+    let connected = Poller::connect(&hub).await;
+    connected.until(|event, _| event == "json").await;
+    let (silent, leaving) = (Poller::open(&hub).await, Poller::connect(&hub).await);
+    let mut polls = Vec::new();
+    for poller in [&connected, &silent, &leaving] {
+        let mut stream = TcpStream::connect(&hub.http).await.unwrap();
+        let request = format!("GET {} HTTP/1.1\r\nhost: {}\r\n\r\n", poller.path, hub.http);
+        stream.write_all(request.as_bytes()).await.unwrap();
+        polls.push(stream);
+    }
+    leaving.post("1").await;
+    let (code, _) = tokio::task::spawn_blocking(move || hub.stop()).await.unwrap();
+    assert_eq!(code, Some(0));
+    for mut stream in polls {
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).await.unwrap();
+        assert!(answer.starts_with(b"HTTP/1.1 "), "{:?}", String::from_utf8_lossy(&answer));
+    }
+}

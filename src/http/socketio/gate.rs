@@ -2,7 +2,7 @@
 //!
 //! `Host` and TLS do not belong here, nor does how somebody proves who they are.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     extract::{FromRequestParts as _, Request, State},
@@ -11,6 +11,7 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::CancellationToken;
 use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
 
 use super::guest::Guest;
@@ -24,16 +25,27 @@ pub(super) struct Gate {
     local_pages: bool,
     connections: Arc<Semaphore>,
     connections_max: usize,
+    /// Cancelled once every client was told goodbye.
+    stop: CancellationToken,
 }
+
+/// How long a request may still wait for its answer after goodbye was said. A poll that came between its session's end and the
+/// hub's would otherwise wait for a packet that nobody sends any more.
+const ANSWER_GRACE: Duration = Duration::from_millis(250);
 
 /// A session's place among all that there may be; the session keeps it with the head of its first request.
 #[derive(Debug, Clone)]
 struct Place(#[expect(dead_code, reason = "held, not read")] Arc<OwnedSemaphorePermit>);
 
 impl Gate {
-    pub(super) fn new(shared: Arc<Shared>, local_pages: bool, connections: Arc<Semaphore>) -> Arc<Self> {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        local_pages: bool,
+        connections: Arc<Semaphore>,
+        stop: CancellationToken,
+    ) -> Arc<Self> {
         let connections_max = connections.available_permits();
-        Arc::new(Self { shared, local_pages, connections, connections_max })
+        Arc::new(Self { shared, local_pages, connections, connections_max, stop })
     }
 
     /// Whether the page that a request comes from may talk to the hub; a request of no page may.
@@ -51,10 +63,24 @@ impl Gate {
 
 /// Lets a request through, or says why not.
 pub(super) async fn check(State(gate): State<Arc<Gate>>, request: Request, next: Next) -> Response {
-    match admit(&gate, request).await {
-        Ok(request) => next.run(request).await,
-        Err(problem) => problem.into_response(),
+    let answer = async {
+        match admit(&gate, request).await {
+            Ok(request) => next.run(request).await,
+            Err(problem) => problem.into_response(),
+        }
+    };
+    tokio::select! {
+        answer = answer => answer,
+        () = goodbye(&gate.stop) => {
+            Problem::new(StatusCode::SERVICE_UNAVAILABLE, "The hub is stopping.".to_owned()).into_response()
+        }
     }
+}
+
+/// Returns when no answer is worth waiting for any longer.
+async fn goodbye(stop: &CancellationToken) {
+    stop.cancelled().await;
+    tokio::time::sleep(ANSWER_GRACE).await;
 }
 
 async fn admit(gate: &Gate, request: Request) -> Result<Request, Problem> {
