@@ -159,7 +159,7 @@ async fn serve_async(config: Config, ready_json: bool) -> anyhow::Result<Ended> 
         Some((socketio_settings(&config), socketio_outlet)),
         http::Settings {
             metrics: Some(Arc::new(move || figures.render())),
-            ..http_settings(&config, &boot, policy.clone(), door.acceptor())
+            ..http_settings(&config, &boot, policy.clone(), &door)
         },
         clock.clone(),
     )?;
@@ -256,7 +256,8 @@ fn policy_settings(config: &Config) -> policy::Settings {
     }
 }
 
-fn http_settings(config: &Config, boot: &str, policy: Policy, door: mqtt::Acceptor) -> http::Settings {
+fn http_settings(config: &Config, boot: &str, policy: Policy, door: &mqtt::Door) -> http::Settings {
+    let (acceptor, probe) = (door.acceptor(), door.probe());
     http::Settings {
         name: config.name.clone(),
         root: config.root.to_string(),
@@ -266,8 +267,12 @@ fn http_settings(config: &Config, boot: &str, policy: Policy, door: mqtt::Accept
         allowed_origins: config.allowed_origins.clone(),
         mqtt_ws: Some(Arc::new(move |connection: http::MqttConnection| {
             let peer = mqtt::Peer { address: connection.peer.ip().to_canonical(), certificate: None };
-            door.accept(connection.stream, peer);
+            acceptor.accept(connection.stream, peer);
             Box::pin(std::future::ready(()))
+        })),
+        router_probe: Some(Arc::new(move || {
+            let probe = probe.clone();
+            Box::pin(async move { probe.round_trip().await })
         })),
         ..http::Settings::new(policy)
     }

@@ -16,6 +16,7 @@
 //! | `shared` | shared subscriptions |
 //! | `gauge` | back-pressure from readers to publishers |
 //! | `sys` | `$SYS/#` |
+//! | `probe` | whether a publish gets through all of it |
 //!
 //! What a topic below the root means, what is retained and what lasts do not belong here: that is the engine's.
 
@@ -24,6 +25,7 @@ mod gauge;
 mod header;
 pub mod listener;
 pub mod packet;
+mod probe;
 pub mod protocol;
 pub mod reason;
 mod router;
@@ -59,6 +61,7 @@ use self::{
 };
 pub use self::{
     listener::{Acceptor, Peer},
+    probe::Probe,
     settings::{Limits, Settings},
     socket::Stream,
 };
@@ -181,6 +184,12 @@ impl Door {
         Acceptor { state: Arc::clone(&self.state) }
     }
 
+    /// What tells whether a publish gets through the engine and the router, and back.
+    #[must_use]
+    pub fn probe(&self) -> Probe {
+        Probe { state: Arc::clone(&self.state) }
+    }
+
     /// Ends the connection of `client_id`, as an administrator; tells whether there is such a session.
     #[must_use]
     pub fn kick(&self, client_id: &str) -> bool {
@@ -198,6 +207,16 @@ impl Door {
     pub async fn kill_router(&self) {
         let router = self.state.router.borrow().clone();
         router.poison().await;
+    }
+
+    /// Lets the router hang until the returned end is dropped. For tests.
+    #[doc(hidden)]
+    #[must_use]
+    pub async fn hang_router(&self) -> std::sync::mpsc::Sender<()> {
+        let router = self.state.router.borrow().clone();
+        let (release, released) = std::sync::mpsc::channel();
+        router.hang(released).await;
+        release
     }
 
     /// Which router is at work: 0 for the first one. For tests.

@@ -56,6 +56,7 @@ enum Order {
     Unsubscribe { link: u64, filter: String },
     Close { link: u64 },
     Poison,
+    Hang { released: std::sync::mpsc::Receiver<()> },
 }
 
 type Build = dyn Fn(&str) -> Result<(LinkTx, LinkRx), Gone> + Send;
@@ -72,18 +73,29 @@ pub(super) fn start(generation: u64, limits: &Limits) -> Result<(RouterHandle, F
         ..RouterConfig::default()
     };
     let events = Router::new(usize::try_from(generation).unwrap_or(0), config).spawn();
+    let bell_events = events.clone();
     let build: Box<Build> = Box::new(move |id| {
         let (tx, rx, _) =
             LinkBuilder::new(id, events.clone()).clean_session(true).dynamic_filters(true).build().map_err(|_| Gone)?;
         Ok((tx, rx))
     });
     let (tx, rx) = build("writer")?;
-    let (own, _) = build("linker")?;
+    let (own, own_rx) = build("linker")?;
+    // Rings at the router for the linker's link without touching that link's buffer.
+    let bell = LinkTx::new(own_rx.id(), bell_events, Arc::default());
     let (orders, inbox) = mpsc::channel(ORDERS_MAX);
     let retired = Arc::new(AtomicBool::new(false));
     let handle = RouterHandle { orders, generation, retired: Arc::clone(&retired) };
-    let linker =
-        Linker { build, own, links: HashMap::new(), next: 1, orders: handle.orders.downgrade(), generation, retired };
+    let linker = Linker {
+        build,
+        own,
+        bell,
+        links: HashMap::new(),
+        next: 1,
+        orders: handle.orders.downgrade(),
+        generation,
+        retired,
+    };
     std::thread::Builder::new().name("mqtt-linker".to_owned()).spawn(move || linker.run(inbox)).map_err(|_| Gone)?;
     Ok((handle, Feed { tx, rx }))
 }
@@ -92,6 +104,7 @@ pub(super) fn start(generation: u64, limits: &Limits) -> Result<(RouterHandle, F
 struct Linker {
     build: Box<Build>,
     own: LinkTx,
+    bell: LinkTx,
     links: HashMap<u64, LinkTx>,
     next: u64,
     orders: mpsc::WeakSender<Order>,
@@ -126,6 +139,7 @@ impl Linker {
                 closed
             }
             Order::Poison => self.poison(),
+            Order::Hang { released } => self.hang(&released),
         }
     }
 
@@ -133,6 +147,15 @@ impl Linker {
     fn poison(&mut self) -> Result<(), Gone> {
         let publish = Packet::Publish(Publish::new("é", "x", false), None);
         send_now(&mut self.own, [subscribe("t/poison".to_owned(), 1), publish])
+    }
+
+    /// Holds the lock that the router takes next, until the other end of `released` is gone.
+    fn hang(&mut self, released: &std::sync::mpsc::Receiver<()>) -> Result<(), Gone> {
+        let held = self.own.buffer();
+        let rung = send_now(&mut self.bell, [Packet::PingReq(PingReq)]);
+        let _ = released.recv();
+        drop(held);
+        rung
     }
 
     fn open(&mut self, reply: oneshot::Sender<Link>) -> Result<(), Gone> {
@@ -213,6 +236,11 @@ impl RouterHandle {
     pub(super) async fn poison(&self) {
         // A router that is dead already needs none.
         let _ = self.orders.send(Order::Poison).await;
+    }
+
+    /// Lets the router hang: for tests of what happens then.
+    pub(super) async fn hang(&self, released: std::sync::mpsc::Receiver<()>) {
+        let _ = self.orders.send(Order::Hang { released }).await;
     }
 }
 

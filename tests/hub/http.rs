@@ -6,6 +6,7 @@ mod files;
 mod idle;
 mod ordinary;
 mod raw;
+mod ready;
 mod rig;
 mod rights;
 mod slow;

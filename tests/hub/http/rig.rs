@@ -104,13 +104,7 @@ impl Rig {
     }
 
     pub(super) async fn request_bytes(&self, head: &str) -> Vec<u8> {
-        let mut stream = TcpStream::connect(self.address).await.unwrap();
-        let text = head.replace('\n', "\r\n");
-        let end = if text.contains("\r\n\r\n") { "" } else { "\r\n\r\n" };
-        stream.write_all(format!("{text}{end}").as_bytes()).await.unwrap();
-        let mut answer = Vec::new();
-        tokio::time::timeout(LIMIT, stream.read_to_end(&mut answer)).await.expect("an answer in time").unwrap();
-        answer
+        request(self.address, head).await
     }
 
     pub(super) async fn get(&self, path: &str) -> String {
@@ -118,8 +112,19 @@ impl Rig {
     }
 }
 
+/// Sends one request to `address` and returns the whole answer.
+pub(super) async fn request(address: SocketAddr, head: &str) -> Vec<u8> {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let text = head.replace('\n', "\r\n");
+    let end = if text.contains("\r\n\r\n") { "" } else { "\r\n\r\n" };
+    stream.write_all(format!("{text}{end}").as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    tokio::time::timeout(LIMIT, stream.read_to_end(&mut answer)).await.expect("an answer in time").unwrap();
+    answer
+}
+
 /// What a hub that only this machine reaches allows: everything.
-fn open_policy() -> Policy {
+pub(super) fn open_policy() -> Policy {
     let none = std::path::PathBuf::from("/nonexistent");
     let settings = policy::Settings {
         root: "lockstep".parse().unwrap(),

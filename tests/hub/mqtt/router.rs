@@ -88,3 +88,47 @@ async fn a_router_that_has_seen_too_many_topics_is_replaced() {
     }
     assert!(rig.door.router_generation() >= 2);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_probe_goes_through_the_router_and_back_when_it_was_killed_too() {
+    let rig = Rig::start().await;
+    let probe = rig.door.probe();
+    probe.round_trip().await.unwrap();
+    assert_eq!(rig.door.router_generation(), 0);
+    rig.door.kill_router().await;
+    crate::support::eventually("the probe comes back from another router", async || {
+        tokio::time::timeout(super::rig::LIMIT, probe.round_trip()).await.expect("in time").unwrap();
+        let generation = rig.door.router_generation();
+        if generation == 1 { Ok(()) } else { Err(generation) }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_probe_waits_while_the_router_hangs() {
+    let rig = Rig::with(|settings| settings.limits.router_timeout = Duration::from_secs(600)).await;
+    let probe = rig.door.probe();
+    probe.round_trip().await.unwrap();
+    let hanging = rig.door.hang_router().await;
+    assert!(tokio::time::timeout(super::rig::QUIET, probe.round_trip()).await.is_err(), "it came back");
+    drop(hanging);
+    tokio::time::timeout(super::rig::LIMIT, probe.round_trip()).await.expect("in time").unwrap();
+    assert_eq!(rig.door.router_generation(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_router_that_hangs_is_replaced_and_nothing_acknowledged_is_lost() {
+    let rig = Rig::start().await;
+    let mut subscriber = rig.v5("s").await;
+    subscriber.subscribe("h/#", 1).await;
+    let mut publisher = rig.v5("p").await;
+    let hanging = rig.door.hang_router().await;
+    for n in 0..50 {
+        publisher.publish("h/x", &n.to_string(), 1, false).await;
+    }
+    for n in 0..50 {
+        assert_eq!(subscriber.message().await.text(), n.to_string());
+    }
+    assert_eq!(rig.door.router_generation(), 1);
+    drop(hanging);
+}
