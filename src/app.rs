@@ -48,9 +48,10 @@ pub enum Ended {
 /// # Errors
 /// Why the hub cannot start, as a chain of sentences for people.
 pub fn serve(config: Config, ready_json: bool) -> anyhow::Result<Ended> {
-    refuse_open_hub(&config)?;
+    let policy = Policy::load(policy_settings(&config))?;
+    refuse_open_hub(&config, &policy)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start threads")?;
-    let served = runtime.block_on(serve_async(config, ready_json));
+    let served = runtime.block_on(serve_async(config, policy, ready_json));
     // Whatever still blocks a thread must not hold up the end of the process.
     runtime.shutdown_timeout(Duration::from_millis(200));
     served
@@ -80,8 +81,8 @@ pub fn until_told<F: Future<Output = anyhow::Result<()>>>(
 }
 
 /// Refuses to let other machines in while nobody decided who may do what.
-fn refuse_open_hub(config: &Config) -> anyhow::Result<()> {
-    if config.is_loopback_only() || config.anonymous.is_some() || config.users_file.exists() {
+fn refuse_open_hub(config: &Config, policy: &Policy) -> anyhow::Result<()> {
+    if config.is_loopback_only() || config.anonymous.is_some() || policy.has_users() {
         return Ok(());
     }
     let open = config.listening().find(|address| !address.ip().is_loopback());
@@ -92,7 +93,7 @@ fn refuse_open_hub(config: &Config) -> anyhow::Result<()> {
     )
 }
 
-async fn serve_async(config: Config, ready_json: bool) -> anyhow::Result<Ended> {
+async fn serve_async(config: Config, policy: Policy, ready_json: bool) -> anyhow::Result<Ended> {
     // Before anything counts: what is counted without a recorder is lost.
     let figures =
         metrics_exporter_prometheus::PrometheusBuilder::new().install_recorder().context("cannot keep figures")?;
@@ -124,7 +125,6 @@ async fn serve_async(config: Config, ready_json: bool) -> anyhow::Result<Ended> 
     let journal = start_journal(journal, &mut engine, &config, &clock)?;
     engine.start(restored.values, restored.revision);
 
-    let policy = Policy::load(policy_settings(&config))?;
     let mqtt_addresses: Vec<SocketAddr> = mqtt_sockets.iter().map(TcpListener::local_addr).collect::<Result<_, _>>()?;
     let door = mqtt::start(mqtt::Foundation {
         engine: handle.clone(),

@@ -10,39 +10,13 @@
 //! A `deny` takes away, from reading and writing; `write` and `readwrite` add to what the role allows. Reading needs no rule: every
 //! role reads everything that is not denied. What a role allows does not belong here.
 
-use std::{
-    io,
-    path::{Path, PathBuf},
-};
+use std::path::Path;
 
-use super::read_if_there;
+use super::{FileError, read_if_there};
 use crate::domain::topic::Filter;
 
 /// How many rules there may be.
 pub(super) const RULES_MAX: usize = 10_000;
-
-/// Why the rules cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum AclError {
-    /// The system refuses.
-    #[error("cannot read the access rules in `{path}`")]
-    Io {
-        /// Which file.
-        path: PathBuf,
-        /// What the system says.
-        source: io::Error,
-    },
-    /// A line is no rule.
-    #[error("`{path}`, line {line}: {reason}")]
-    Line {
-        /// Which file.
-        path: PathBuf,
-        /// Which line.
-        line: usize,
-        /// What is wrong with it.
-        reason: String,
-    },
-}
 
 /// One rule as it applies to somebody.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,9 +55,9 @@ pub(super) struct Acl(Vec<Line>);
 
 impl Acl {
     /// Reads the file; no rules, where there is none.
-    pub(super) fn read(path: &Path) -> Result<Self, AclError> {
-        let text = read_if_there(path).map_err(|source| AclError::Io { path: path.to_owned(), source })?;
-        Self::parse(&text.unwrap_or_default()).map_err(|(line, reason)| AclError::Line {
+    pub(super) fn read(path: &Path) -> Result<Self, FileError> {
+        let text = read_if_there(path).map_err(|source| FileError::Io { path: path.to_owned(), source })?;
+        Self::parse(&text.unwrap_or_default()).map_err(|(line, reason)| FileError::Line {
             path: path.to_owned(),
             line,
             reason,

@@ -16,11 +16,10 @@ use std::{
 
 use tokio::sync::{Semaphore, watch};
 
-pub use acl::AclError;
 use acl::{Acl, Subject};
 use attempts::Attempts;
 pub use identity::{Identity, ReadRights, Role};
-pub use users::{User, Users, UsersError, hash_password};
+pub use users::{User, Users, hash_password};
 
 use crate::domain::id::Id;
 
@@ -79,15 +78,27 @@ pub enum Denied {
     TooManyAttempts,
 }
 
-/// Why the files cannot be used.
+/// Why a file of users or of access rules cannot be used.
 #[derive(Debug, thiserror::Error)]
-pub enum LoadError {
-    /// The users.
-    #[error(transparent)]
-    Users(#[from] UsersError),
-    /// The access rules.
-    #[error(transparent)]
-    Acl(#[from] AclError),
+pub enum FileError {
+    /// The system refuses.
+    #[error("cannot read or write `{path}`")]
+    Io {
+        /// Which file.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// A line is no user, or no rule.
+    #[error("`{path}`, line {line}: {reason}")]
+    Line {
+        /// Which file.
+        path: PathBuf,
+        /// Which line.
+        line: usize,
+        /// What is wrong with it.
+        reason: String,
+    },
 }
 
 #[derive(Debug, Default)]
@@ -113,7 +124,7 @@ impl Policy {
     ///
     /// # Errors
     /// The file and the line that cannot be understood. A broken file never means an open hub.
-    pub fn load(settings: Settings) -> Result<Self, LoadError> {
+    pub fn load(settings: Settings) -> Result<Self, FileError> {
         let tables = read(&settings)?;
         Ok(Self(Arc::new(Inner {
             settings,
@@ -127,7 +138,7 @@ impl Policy {
     ///
     /// # Errors
     /// As [`load`](Self::load); then everything stays as it was.
-    pub fn reload(&self) -> Result<(), LoadError> {
+    pub fn reload(&self) -> Result<(), FileError> {
         let tables = read(&self.0.settings)?;
         self.0.tables.send_replace(Arc::new(tables));
         Ok(())
@@ -254,7 +265,7 @@ impl Reloads {
     }
 }
 
-fn read(settings: &Settings) -> Result<Tables, LoadError> {
+fn read(settings: &Settings) -> Result<Tables, FileError> {
     Ok(Tables { users: Users::read(&settings.users_file)?, acl: Acl::read(&settings.acl_file)? })
 }
 

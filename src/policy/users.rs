@@ -2,21 +2,14 @@
 //!
 //! Whether somebody may try again does not belong here.
 
-use std::{
-    collections::BTreeMap,
-    fs, io,
-    io::Write,
-    os::unix::fs::OpenOptionsExt,
-    path::{Path, PathBuf},
-    sync::LazyLock,
-};
+use std::{collections::BTreeMap, fs, io::Write, os::unix::fs::OpenOptionsExt, path::Path, sync::LazyLock};
 
 use argon2::{
     Argon2,
     password_hash::{PasswordHasher, PasswordVerifier, phc::PasswordHash},
 };
 
-use super::{Role, read_if_there};
+use super::{FileError, Role, read_if_there};
 
 /// How many users there may be.
 pub(super) const USERS_MAX: usize = 10_000;
@@ -38,43 +31,20 @@ pub struct User {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Users(BTreeMap<String, User>);
 
-/// Why the users' file cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum UsersError {
-    /// The system refuses.
-    #[error("cannot read or write the users in `{path}`")]
-    Io {
-        /// Which file.
-        path: PathBuf,
-        /// What the system says.
-        source: io::Error,
-    },
-    /// A line is no user.
-    #[error("`{path}`, line {line}: {reason}")]
-    Line {
-        /// Which file.
-        path: PathBuf,
-        /// Which line.
-        line: usize,
-        /// What is wrong with it.
-        reason: String,
-    },
-}
-
 impl Users {
     /// Reads the file; nobody, where there is none.
     ///
     /// # Errors
     /// The first line that is no user.
-    pub fn read(path: &Path) -> Result<Self, UsersError> {
-        let text = read_if_there(path).map_err(|source| UsersError::Io { path: path.to_owned(), source })?;
+    pub fn read(path: &Path) -> Result<Self, FileError> {
+        let text = read_if_there(path).map_err(|source| FileError::Io { path: path.to_owned(), source })?;
         let mut users = BTreeMap::new();
         for (index, line) in text.unwrap_or_default().lines().enumerate() {
             let line = line.trim();
             if line.is_empty() || line.starts_with('#') {
                 continue;
             }
-            let wrong = |reason| UsersError::Line { path: path.to_owned(), line: index + 1, reason };
+            let wrong = |reason| FileError::Line { path: path.to_owned(), line: index + 1, reason };
             let user = parse_line(line).map_err(wrong)?;
             if users.len() == USERS_MAX {
                 return Err(wrong(format!("there are more than {USERS_MAX} users")));
@@ -88,8 +58,8 @@ impl Users {
     ///
     /// # Errors
     /// What the system says.
-    pub fn write(&self, path: &Path) -> Result<(), UsersError> {
-        let failed = |source| UsersError::Io { path: path.to_owned(), source };
+    pub fn write(&self, path: &Path) -> Result<(), FileError> {
+        let failed = |source| FileError::Io { path: path.to_owned(), source };
         let mut text = String::from("# The users of this hub: name:role:hash. Made by `lockstep passwd`.\n");
         for user in self.0.values() {
             text.push_str(&format!("{}:{}:{}\n", user.name, user.role, user.hash));

@@ -106,6 +106,10 @@ fn another_machines_address_needs_users_and_says_what_to_type() {
     let folder = tempfile::tempdir().unwrap();
     let text = refused(folder.path(), &["--http", "0.0.0.0:0", "--mqtt", "127.0.0.1:0"]);
     assert!(text.contains("lockstep lan") && text.contains("security.anonymous"), "{text}");
+    // A file in which nobody stands is no decision either.
+    std::fs::write(folder.path().join("users"), "# nobody yet\n").unwrap();
+    let text = refused(folder.path(), &["--http", "0.0.0.0:0", "--mqtt", "127.0.0.1:0"]);
+    assert!(text.contains("lockstep lan"), "{text}");
 }
 
 /// A fresh hub on this machine alone; one command opens it for the network, without stopping it by hand; one closes it again.
