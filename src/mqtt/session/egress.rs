@@ -192,6 +192,10 @@ impl Session {
     }
 
     fn enqueue(&mut self, delivery: Delivery, publisher: Option<u64>) {
+        if self.queue.is_over(delivery.bytes()) {
+            // What the client may be sent is no longer waiting: the window is filled before anything is too much.
+            self.fill();
+        }
         match self.queue.push(delivery) {
             Pushed::Waits => {}
             Pushed::Dropped => {

@@ -3,20 +3,21 @@
 //! PUBLISH, SUBSCRIBE, UNSUBSCRIBE and the end keep their order among each other, whatever holds the first of them up. Acknowledgements
 //! and pings pass by. What the client is sent on its subscriptions does not belong here.
 
-use std::{collections::VecDeque, io, sync::Arc, time::Duration};
+use std::{collections::VecDeque, io, sync::Arc};
 
-use bytes::Bytes;
-use tokio::{sync::watch, time::Instant};
+use tokio::time::Instant;
 
-use super::{Online, Pending, Session};
+use super::{
+    Pending, Session,
+    answers::{Answer, Owed},
+};
 use crate::{
     domain::{
         origin::Origin,
-        publication::{Properties, Publish as Admitted, Qos},
-        rejection::Code,
+        publication::{Publish as Admitted, Qos},
         topic::Topic,
     },
-    engine::{Lane, Outcome, Receipt, Stopped},
+    engine::{Lane, Receipt, Stopped},
     mqtt::{
         frame::{self, AckKind},
         packet::{Disconnect, Fault, Packet, Publish, Subscribe, Unsubscribe, Version},
@@ -55,84 +56,6 @@ pub(super) struct Submitting {
     pub(super) future: Pending<Result<(), Stopped>>,
 }
 
-/// A batch that the engine has, and what is sent back when its outcomes are known.
-pub(super) struct Answer {
-    pub(super) future: Pending<Result<Vec<Outcome>, Stopped>>,
-    owed: Vec<Owed>,
-    bytes: usize,
-}
-
-/// What is owed for one publish.
-struct Owed {
-    qos: Qos,
-    id: u16,
-    epoch: u64,
-    /// Set where the door refused it itself, so that the engine never saw it.
-    refused: Option<(Reason, &'static str)>,
-    response: Option<Response>,
-}
-
-/// Where the outcome of a command is wanted.
-struct Response {
-    topic: String,
-    correlation: Option<Bytes>,
-    qos: Qos,
-}
-
-/// Bytes that one publisher may have under way between its socket and the router. It bounds what a reader that falls behind still
-/// gets from a publisher that it holds.
-const UNWRITTEN_BYTES_MAX: usize = 512 << 10;
-
-/// What the session has handed to the engine and the writer has not handed to the router.
-#[derive(Debug)]
-pub(super) struct Unwritten {
-    bytes: usize,
-    applied: VecDeque<(u64, usize)>,
-    written: watch::Receiver<u64>,
-}
-
-impl Unwritten {
-    pub(super) const fn new(written: watch::Receiver<u64>) -> Self {
-        Self { bytes: 0, applied: VecDeque::new(), written }
-    }
-
-    /// Whether more may be handed in.
-    pub(super) const fn has_room(&self) -> bool {
-        self.bytes < UNWRITTEN_BYTES_MAX
-    }
-
-    fn add(&mut self, bytes: usize) {
-        self.bytes += bytes;
-    }
-
-    /// The engine has carried out what had `bytes`; its last publication is `seq`.
-    fn applied(&mut self, seq: u64, bytes: usize) {
-        self.applied.push_back((seq, bytes));
-        self.settle();
-    }
-
-    fn settle(&mut self) {
-        let written = *self.written.borrow_and_update();
-        while let Some((seq, bytes)) = self.applied.front()
-            && *seq <= written
-        {
-            self.bytes -= bytes;
-            self.applied.pop_front();
-        }
-    }
-
-    /// Waits until the writer has got further.
-    ///
-    /// # Cancel safety
-    /// Cancelling loses nothing.
-    pub(super) async fn progress(&mut self) {
-        if self.written.changed().await.is_err() {
-            std::future::pending::<()>().await;
-        }
-        self.settle();
-    }
-}
-
 /// How far a QoS 2 message from the client is (MQTT 5 §4.3.3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Receiving {
@@ -140,40 +63,6 @@ pub(super) enum Receiving {
     Submitted { epoch: u64 },
     /// PUBREC is sent; PUBREL is awaited.
     Received,
-}
-
-/// Publishes a second, as a bucket that holds one second's worth.
-#[derive(Debug)]
-pub(super) struct Rate {
-    per_second: f64,
-    left: f64,
-    at: Instant,
-}
-
-impl Rate {
-    pub(super) fn new(per_second: u32) -> Self {
-        let per_second = f64::from(per_second.max(1));
-        Self { per_second, left: per_second, at: Instant::now() }
-    }
-
-    /// Takes one; otherwise tells when there will be one.
-    fn take(&mut self) -> Result<(), Instant> {
-        if self.left < 1.0 {
-            let now = Instant::now();
-            self.left = (self.left + (now - self.at).as_secs_f64() * self.per_second).min(self.per_second);
-            self.at = now;
-        }
-        if self.left < 1.0 {
-            return Err(self.at + Duration::from_secs_f64((1.0 - self.left) / self.per_second));
-        }
-        self.left -= 1.0;
-        Ok(())
-    }
-
-    /// When the next one may pass, where none may now.
-    pub(super) fn blocked_until(&self) -> Option<Instant> {
-        (self.left < 1.0).then(|| self.at + Duration::from_secs_f64((1.0 - self.left) / self.per_second))
-    }
 }
 
 impl Session {
@@ -510,124 +399,6 @@ impl Session {
             Some((Reason::NOT_AUTHORIZED, "You may not publish there."))
         } else {
             None
-        }
-    }
-
-    /// Where the outcome goes, where it is a command with a response topic that the client may use so.
-    fn response_of(&self, topic: &Topic, publish: &Publish) -> Option<Response> {
-        let properties = publish.properties.as_ref()?;
-        let response_topic = properties.response_topic.as_ref()?;
-        let below = topic.as_str().strip_prefix(&self.state.settings.root)?.strip_prefix('/')?;
-        below.strip_suffix("/set")?;
-        let answered = Topic::parse(response_topic).ok()?;
-        let own = answered.levels().any(|level| level == &*self.client_id);
-        if !(self.may_publish(&answered) || own && self.may_receive(response_topic.as_bytes())) {
-            metrics::counter!("lockstep_mqtt_denied_total", "action" => "response").increment(1);
-            return None;
-        }
-        Some(Response {
-            topic: response_topic.clone(),
-            correlation: properties.correlation_data.clone(),
-            qos: publish.qos,
-        })
-    }
-
-    pub(super) fn take_outcomes(&mut self, outcomes: Result<Vec<Outcome>, Stopped>) {
-        let Some(answer) = self.answers.pop_front() else { return };
-        let Ok(outcomes) = outcomes else {
-            // Nothing may be acknowledged: whoever still has it sends it again.
-            self.detach(Reason::SERVER_UNAVAILABLE, "The hub could not keep what was sent.");
-            return;
-        };
-        let newest = outcomes.iter().filter_map(|outcome| outcome.as_ref().ok()).map(|accepted| accepted.seq).max();
-        self.unwritten.applied(newest.unwrap_or(0), answer.bytes);
-        let mut outcomes = outcomes.into_iter();
-        for owed in answer.owed {
-            let (reason, text) = match owed.refused {
-                Some((reason, text)) => (reason, text.to_owned()),
-                None => match outcomes.next() {
-                    Some(outcome) => {
-                        if let Some(response) = &owed.response {
-                            self.respond(response, &outcome);
-                        }
-                        match outcome {
-                            Err(rejection) if self.must_not_be_acknowledged(rejection.code, owed.qos) => {
-                                self.detach(Reason::QUOTA_EXCEEDED, "The hub cannot keep anything at the moment.");
-                                return;
-                            }
-                            Err(rejection) => {
-                                (Reason::of_publish(rejection.code).unwrap_or(Reason::SUCCESS), rejection.message)
-                            }
-                            Ok(_) => (Reason::SUCCESS, String::new()),
-                        }
-                    }
-                    None => (Reason::UNSPECIFIED, String::new()),
-                },
-            };
-            self.settle(&owed, reason, &text);
-        }
-    }
-
-    /// 3.1.1 has no way to say that a message was not kept, but not to acknowledge it.
-    fn must_not_be_acknowledged(&self, code: Code, qos: Qos) -> bool {
-        self.version == Version::V311 && qos != Qos::AtMostOnce && matches!(code, Code::Storage | Code::Busy)
-    }
-
-    /// Sends the acknowledgement of one publish.
-    fn settle(&mut self, owed: &Owed, reason: Reason, text: &str) {
-        let reason = if self.version == Version::V311 { Reason::SUCCESS } else { reason };
-        match owed.qos {
-            Qos::AtMostOnce => {}
-            Qos::AtLeastOnce => {
-                self.unanswered = self.unanswered.saturating_sub(1);
-                if owed.epoch == self.epoch {
-                    self.acknowledge(AckKind::Puback, owed.id, reason, text);
-                }
-            }
-            Qos::ExactlyOnce => {
-                let wanted_by = match self.receiving.get(&owed.id) {
-                    Some(Receiving::Submitted { epoch }) => *epoch,
-                    _ => return,
-                };
-                if reason.is_error() {
-                    self.receiving.remove(&owed.id);
-                } else {
-                    self.receiving.insert(owed.id, Receiving::Received);
-                }
-                if wanted_by == self.epoch {
-                    self.acknowledge(AckKind::Pubrec, owed.id, reason, text);
-                }
-            }
-        }
-    }
-
-    /// Publishes the outcome of a command where its sender wants it.
-    fn respond(&mut self, response: &Response, outcome: &Outcome) {
-        let Ok(topic) = Topic::parse(&response.topic) else { return };
-        let body = match outcome {
-            Ok(accepted) => serde_json::json!({ "ok": true, "seq": accepted.seq, "rev": accepted.revision }),
-            Err(rejection) => {
-                serde_json::json!({ "ok": false, "code": rejection.code.as_str(), "message": rejection.message })
-            }
-        };
-        let properties = Properties {
-            payload_is_utf8: true,
-            content_type: Some("application/json".to_owned()),
-            correlation_data: response.correlation.clone(),
-            ..Properties::default()
-        };
-        let mut publish = Admitted::new(topic, body.to_string(), Origin::Hub);
-        publish.qos = response.qos;
-        publish.properties = Some(Arc::new(properties));
-        // The hub's own topics stay its own: the domain sees who asked.
-        publish.origin = Origin::Mqtt(Arc::clone(&self.client_id));
-        self.held.push_front(Held::Own(publish));
-    }
-
-    pub(super) fn acknowledge(&mut self, kind: AckKind, id: u16, reason: Reason, text: &str) {
-        if let Some(Online { socket, version, reasons_in_words, bytes_max, .. }) = &mut self.online {
-            let text = if *reasons_in_words { text } else { "" };
-            frame::ack(&mut socket.out, *version, kind, id, reason, text, *bytes_max);
         }
     }
 

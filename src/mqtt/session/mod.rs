@@ -6,6 +6,8 @@
 //!
 //! Accepting connections and telling sessions apart do not belong here.
 
+mod answers;
+mod credit;
 mod egress;
 mod inflight;
 mod ingress;
@@ -28,8 +30,9 @@ use bytes::BytesMut;
 use tokio::{sync::mpsc, time::Instant};
 
 use self::{
+    answers::Answer,
     inflight::Inflight,
-    ingress::{Answer, Held, Receiving, Submitting},
+    ingress::{Held, Receiving, Submitting},
     queue::{Bounds, Queue},
     subscribe::Subscribing,
     subscriptions::Subscriptions,
@@ -120,10 +123,10 @@ pub(super) struct Session {
     answers: VecDeque<Answer>,
     receiving: HashMap<u16, Receiving>,
     unanswered: usize,
-    unwritten: ingress::Unwritten,
+    unwritten: credit::Unwritten,
     last_topic: Option<Topic>,
     gauge: Arc<Gauge>,
-    rate: ingress::Rate,
+    rate: credit::Rate,
 
     link: Option<Link>,
     router: Current,
@@ -175,7 +178,7 @@ impl Session {
             total_bytes: Arc::clone(&state.queue_bytes),
         };
         let patience = limits.reader_patience;
-        let rate = ingress::Rate::new(limits.publishes_per_second_max);
+        let rate = credit::Rate::new(limits.publishes_per_second_max);
         Self {
             gauge: state.gauges.register(number),
             number,
@@ -192,7 +195,7 @@ impl Session {
             answers: VecDeque::new(),
             receiving: HashMap::new(),
             unanswered: 0,
-            unwritten: ingress::Unwritten::new(state.flow.progress()),
+            unwritten: credit::Unwritten::new(state.flow.progress()),
             last_topic: None,
             rate,
             link: None,

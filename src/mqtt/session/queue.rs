@@ -145,7 +145,8 @@ impl Queue {
         self.lasting.push_back((self.order, Lasting::Replay(replay)));
     }
 
-    fn is_over(&self, bytes: usize) -> bool {
+    /// Whether a message of `bytes` is one too many.
+    pub(super) fn is_over(&self, bytes: usize) -> bool {
         self.len() >= self.bounds.messages_max
             || self.bytes + bytes > self.bounds.bytes_max
             || self.bounds.total_bytes.load(Ordering::Relaxed) + bytes > self.bounds.total_bytes_max

@@ -161,6 +161,32 @@ async fn a_client_that_never_acknowledges_is_disconnected_when_its_queue_is_full
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn in_a_burst_the_window_is_filled_before_the_queue_is_too_full() {
+    let rig = Rig::with(|settings| settings.limits.queue_messages_max = 50).await;
+    let mut lazy = rig.connect(Connect { receive_maximum: Some(5), ..Connect::lasting("lazy", 100) }).await;
+    lazy.subscribe("q", 1).await;
+    let mut publisher = rig.v5("pub").await;
+    // All at once: the hub reads, routes and queues them in one go.
+    let mut burst = Vec::new();
+    for n in 0..60_u16 {
+        let payload = n.to_string();
+        let publish = Publish { topic: "q", payload: payload.as_bytes(), qos: 1, id: n + 1, ..Publish::default() };
+        burst.extend_from_slice(&publisher.publish_bytes(&publish));
+    }
+    publisher.raw(&burst).await;
+    for n in 0..5 {
+        assert_eq!(lazy.unacknowledged().await.text(), n.to_string());
+    }
+    assert_eq!(lazy.closed().await, Some(0x97));
+    // Five were under way and fifty waited; what came behind them was too much.
+    let mut back = rig.connect(Connect::lasting("lazy", 100)).await;
+    for n in 0..55 {
+        assert_eq!(back.message().await.text(), n.to_string());
+    }
+    back.ping().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_publish_rate_is_held_not_refused() {
     let rig = Rig::with(|settings| settings.limits.publishes_per_second_max = 100).await;
     let mut client = rig.v5("client").await;
