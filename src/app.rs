@@ -159,6 +159,7 @@ async fn serve_async(config: Config, policy: Policy, ready_json: bool) -> anyhow
         Some((socketio_settings(&config), socketio_outlet)),
         http::Settings {
             metrics: Some(Arc::new(move || figures.render())),
+            history: Some(history_source(&journal)),
             ..http_settings(&config, &boot, policy.clone(), &door)
         },
         clock.clone(),
@@ -275,6 +276,21 @@ fn http_settings(config: &Config, boot: &str, policy: Policy, door: &mqtt::Door)
             Box::pin(async move { probe.round_trip().await })
         })),
         ..http::Settings::new(policy)
+    }
+}
+
+/// The journal as the HTTP side takes it.
+fn history_source(journal: &JournalHandle) -> http::HistorySource {
+    let (reader, forgetter) = (journal.clone(), journal.clone());
+    http::HistorySource {
+        read: Arc::new(move |query| {
+            let journal = reader.clone();
+            Box::pin(async move { journal.history(query).await })
+        }),
+        forget_room: Arc::new(move |room| {
+            let journal = forgetter.clone();
+            Box::pin(async move { journal.forget_room(room).await })
+        }),
     }
 }
 

@@ -26,8 +26,8 @@ use std::{net::SocketAddr, sync::Arc};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub use settings::{
-    BoxFuture, ByteStream, InvitationTaker, Limits, MetricsText, MqttAcceptor, MqttConnection, RouterProbe, Settings,
-    TlsAcceptor,
+    BoxFuture, ByteStream, HistorySource, InvitationTaker, Limits, MetricsText, MqttAcceptor, MqttConnection,
+    RouterProbe, Settings, TlsAcceptor,
 };
 
 use self::{

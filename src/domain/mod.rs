@@ -5,6 +5,7 @@
 //! this part alone with `--no-default-features`, and the button box depends on exactly that.
 
 pub mod control;
+pub mod history;
 pub mod hub;
 pub mod id;
 pub mod nearest;

@@ -5,6 +5,7 @@
 
 pub(super) mod asyncapi;
 pub(super) mod health;
+mod history;
 pub(super) mod pages;
 mod read;
 pub(super) mod stream;
@@ -40,6 +41,7 @@ pub(super) fn router() -> Router<Arc<Shared>> {
         .route("/api/v1/devices", get(read::devices))
         .route("/api/v1/rooms", get(read::rooms).post(write::create_room))
         .route("/api/v1/rooms/{room}", get(read::room).patch(write::rename_room).delete(write::delete_room))
+        .route("/api/v1/rooms/{room}/history", get(history::history))
         .route("/api/v1/rooms/{room}/things", get(read::things))
         .route("/api/v1/rooms/{room}/things/{thing}", get(read::thing))
         .route("/api/v1/rooms/{room}/things/{thing}/set", post(write::set))
@@ -63,7 +65,7 @@ pub(super) fn router() -> Router<Arc<Shared>> {
     ),
     paths(
         read::hub, read::me, read::topics, read::devices, read::rooms, read::room, read::things, read::thing,
-        write::publish, write::set, write::create_room, write::rename_room, write::delete_room, stream::stream,
+        write::publish, write::set, write::create_room, write::rename_room, write::delete_room, history::history, stream::stream,
         login::login, login::logout, health::alive, health::ready, health::metrics,
     ),
     components(schemas(Problem)),

@@ -10,7 +10,10 @@ use tokio::{
     net::TcpStream,
 };
 
-use crate::policy::Policy;
+use crate::{
+    domain::history::{HistoryPage, HistoryQuery},
+    policy::Policy,
+};
 
 /// What bounds the HTTP side.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,6 +81,8 @@ pub struct Settings {
     pub mqtt_ws: Option<MqttAcceptor>,
     /// Sends something through the MQTT router and back, for `/readyz`; an error says why that did not work.
     pub router_probe: Option<RouterProbe>,
+    /// Where finished phases are kept; without it nothing is.
+    pub history: Option<HistorySource>,
     /// Writes the figures of `/metrics` in Prometheus' text format; without it there is no such address.
     pub metrics: Option<MetricsText>,
 }
@@ -99,6 +104,7 @@ impl Settings {
             limits: Limits::default(),
             mqtt_ws: None,
             router_probe: None,
+            history: None,
             metrics: None,
         }
     }
@@ -155,6 +161,21 @@ pub type InvitationTaker = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
 
 /// What goes through the MQTT router and back.
 pub type RouterProbe = Arc<dyn Fn() -> BoxFuture<Result<(), String>> + Send + Sync>;
+
+/// Where finished phases are read, and forgotten with their room. An error is one sentence.
+#[derive(Clone)]
+pub struct HistorySource {
+    /// Reads what is asked for.
+    pub read: Arc<dyn Fn(HistoryQuery) -> BoxFuture<Result<HistoryPage, String>> + Send + Sync>,
+    /// Forgets everything of the room with that id.
+    pub forget_room: Arc<dyn Fn(String) -> BoxFuture<Result<(), String>> + Send + Sync>,
+}
+
+impl fmt::Debug for HistorySource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("HistorySource")
+    }
+}
 
 /// What writes all figures as text.
 pub type MetricsText = Arc<dyn Fn() -> String + Send + Sync>;

@@ -3,8 +3,9 @@
 //! When to commit does not belong here; that is [`journal`](super::journal).
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     fs, io,
+    ops::Bound,
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
 };
@@ -14,8 +15,12 @@ use redb::{
     WriteTransaction,
 };
 
-use super::record::{HistoryEntry, read_value, write_value};
-use crate::domain::{publication::Publication, topic::Topic};
+use super::record::{read_value, write_value};
+use crate::domain::{
+    history::{HistoryEntry, HistoryPage, HistoryQuery, Place},
+    publication::Publication,
+    topic::Topic,
+};
 
 /// The version of the tables; a file with a greater one was written by a newer hub.
 const FORMAT: u64 = 1;
@@ -151,6 +156,8 @@ pub(super) struct Changes {
     pub(super) history: Vec<HistoryEntry>,
     /// Finished phases that ended before this are to go, in Unix milliseconds.
     pub(super) history_cutoff: Option<i64>,
+    /// Rooms whose history goes, before `history` is appended.
+    pub(super) history_forgotten: BTreeSet<String>,
     /// The newest revision that may be given from now on.
     pub(super) revision_ceiling: Option<u64>,
 }
@@ -162,6 +169,7 @@ impl Changes {
             && self.sessions.is_empty()
             && self.history.is_empty()
             && self.history_cutoff.is_none()
+            && self.history_forgotten.is_empty()
             && self.revision_ceiling.is_none()
     }
 
@@ -174,7 +182,9 @@ impl Changes {
             self.sessions.entry(key).or_insert(bytes);
         }
         let newer = std::mem::replace(&mut self.history, older.history);
+        self.history.retain(|line| !self.history_forgotten.contains(&line.room));
         self.history.extend(newer);
+        self.history_forgotten.extend(older.history_forgotten);
         self.history_cutoff = self.history_cutoff.max(older.history_cutoff);
         self.revision_ceiling = self.revision_ceiling.max(older.revision_ceiling);
     }
@@ -464,10 +474,13 @@ fn write_history(
     commits: u64,
     lines: u64,
 ) -> Result<(), StoreError> {
-    if changes.history.is_empty() && changes.history_cutoff.is_none() {
+    if changes.history.is_empty() && changes.history_cutoff.is_none() && changes.history_forgotten.is_empty() {
         return Ok(());
     }
     let mut table = transaction.open_table(HISTORY)?;
+    for room in &changes.history_forgotten {
+        table.retain_in((room.as_str(), i64::MIN, 0)..=(room.as_str(), i64::MAX, u64::MAX), |_, _| false)?;
+    }
     for (number, line) in (lines..).zip(&changes.history) {
         // The commit's number keeps a line of this start apart from one of an earlier start.
         let unique = (commits << 20) | (number & 0xF_FFFF);
@@ -531,22 +544,35 @@ impl StoreReader {
         Ok(sessions)
     }
 
-    /// The finished phases of `room` that ended from `from` until before `until`, oldest first; where there are more than
-    /// `entries_max`, the newest of them.
-    pub(super) fn history(
-        &self,
-        room: &str,
-        from: i64,
-        until: i64,
-        entries_max: usize,
-    ) -> Result<Vec<HistoryEntry>, StoreError> {
+    /// The finished phases that `query` asks for.
+    pub(super) fn history(&self, query: &HistoryQuery) -> Result<HistoryPage, StoreError> {
         let table = self.transaction.open_table(HISTORY)?;
-        let mut entries = Vec::new();
-        for entry in table.range((room, from, 0)..(room, until.max(from), 0))?.rev().take(entries_max) {
-            entries.push(serde_json::from_slice(entry?.1.value())?);
+        let room = query.room.as_str();
+        let first = (room, query.from, 0);
+        let begin = match query.after {
+            Some(place) if (place.ended_at, place.number) >= (query.from, 0) => {
+                Bound::Excluded((room, place.ended_at, place.number))
+            }
+            _ => Bound::Included(first),
+        };
+        let end = (room, query.until, 0);
+        let mut page = HistoryPage::default();
+        // A range that ends before it begins has nothing in it, and redb must not be asked for it.
+        if matches!(begin, Bound::Included(key) | Bound::Excluded(key) if key >= end) {
+            return Ok(page);
         }
-        entries.reverse();
-        Ok(entries)
+        let mut last = None;
+        for entry in table.range::<(&str, i64, u64)>((begin, Bound::Excluded(end)))? {
+            let (key, line) = entry?;
+            if page.entries.len() == query.entries_max {
+                page.next = last;
+                break;
+            }
+            let (_, ended_at, number) = key.value();
+            last = Some(Place { ended_at, number });
+            page.entries.push(serde_json::from_slice(line.value())?);
+        }
+        Ok(page)
     }
 
     /// Copies everything into a new file at `path`, which must not exist; there it is whole or not at all.

@@ -21,12 +21,12 @@ use tokio::{
     time::Instant,
 };
 
-use super::{
-    file::{self, Changes, OpenError, Opener, Restored, StoreError, StoreFile, StoreReader},
-    record::HistoryEntry,
-};
+use super::file::{self, Changes, OpenError, Opener, Restored, StoreError, StoreFile, StoreReader};
 use crate::{
-    domain::publication::{Level, Qos},
+    domain::{
+        history::{HistoryEntry, HistoryPage, HistoryQuery},
+        publication::{Level, Qos},
+    },
     engine::{JournalEntry, REVISION_BLOCK, Settled, StoreHealth},
 };
 
@@ -36,9 +36,6 @@ const REQUESTS_MAX: usize = 256;
 const ENTRIES_AT_ONCE: usize = 256;
 /// How many finished phases are kept in memory while the disk fails; the oldest go first.
 const HISTORY_WAITING_MAX: usize = 10_000;
-/// The most finished phases that one query returns.
-const HISTORY_ENTRIES_MAX: usize = 20_000;
-
 /// How the journal takes its time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct JournalSettings {
@@ -157,12 +154,20 @@ pub struct JournalHandle {
 }
 
 impl JournalHandle {
-    /// The finished phases of `room` that ended from `from` until before `until` (Unix milliseconds), oldest first.
+    /// The finished phases that `query` asks for, oldest first.
     ///
     /// # Errors
     /// A sentence, when the file cannot be read at the moment.
-    pub async fn history(&self, room: String, from: i64, until: i64) -> Result<Vec<HistoryEntry>, String> {
-        self.look(move |reader| reader.history(&room, from, until, HISTORY_ENTRIES_MAX)).await
+    pub async fn history(&self, query: HistoryQuery) -> Result<HistoryPage, String> {
+        self.look(move |reader| reader.history(&query)).await
+    }
+
+    /// Forgets all finished phases of `room`; done when it is on disk.
+    ///
+    /// # Errors
+    /// A sentence, when the disk fails or the hub stops before that.
+    pub async fn forget_room(&self, room: String) -> Result<(), String> {
+        self.ask(|reply| Request::ForgetRoom { room, reply }).await
     }
 
     /// Writes a copy of everything to `path`, which must not exist: whole or not at all.
@@ -223,6 +228,7 @@ enum Request {
     Flush { reply: oneshot::Sender<()> },
     Session { client_id: String, session: Option<Vec<u8>>, reply: oneshot::Sender<()> },
     Forget { before: i64 },
+    ForgetRoom { room: String, reply: oneshot::Sender<()> },
     Stop { reply: oneshot::Sender<()> },
 }
 
@@ -391,6 +397,11 @@ impl Collector {
             Request::Forget { before } => {
                 self.changes.history_cutoff = self.changes.history_cutoff.max(Some(before));
                 self.lazy_since.get_or_insert_with(Instant::now);
+            }
+            Request::ForgetRoom { room, reply } => {
+                self.changes.history.retain(|line| line.room != room);
+                self.changes.history_forgotten.insert(room);
+                self.wait(Waiting::Request(reply));
             }
             // Taken by the loop.
             Request::Stop { reply } => drop(reply),

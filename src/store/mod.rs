@@ -11,4 +11,3 @@ mod record;
 pub use backup::{Restoration, RestoreError, restore};
 pub use file::{OpenError, Restored, StoreError};
 pub use journal::{Journal, JournalHandle, JournalSettings};
-pub use record::{HistoryEntry, Outcome};

@@ -8,10 +8,9 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::{
-    hub::Record,
     origin::Origin,
     publication::{Level, Properties, Publication, Qos},
-    time::{Wall, millis},
+    time::Wall,
     topic::Topic,
 };
 
@@ -102,56 +101,5 @@ fn read_origin(text: &str) -> Origin {
         Some(("mqtt", client_id)) => Origin::Mqtt(client_id.into()),
         Some(("user", name)) => Origin::User(name.into()),
         _ => Origin::Hub,
-    }
-}
-
-/// How a phase came to its end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Outcome {
-    /// Time was up.
-    Completed,
-    /// Somebody ended it before.
-    BrokenOff,
-}
-
-/// A finished phase.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct HistoryEntry {
-    /// The room's id.
-    pub room: String,
-    /// The thing's id.
-    pub thing: String,
-    /// Which phase.
-    pub phase: String,
-    /// When it began, in Unix milliseconds.
-    pub started_at: i64,
-    /// When it was over, in Unix milliseconds.
-    pub ended_at: i64,
-    /// How long it should have been.
-    pub planned_seconds: f64,
-    /// How long it ran, pauses apart.
-    pub actual_seconds: f64,
-    /// How it ended.
-    pub outcome: Outcome,
-    /// Who ended it; `hub` where time was up.
-    pub by: String,
-}
-
-impl From<&Record> for HistoryEntry {
-    fn from(record: &Record) -> Self {
-        #[expect(clippy::cast_precision_loss, reason = "a day in milliseconds is exact")]
-        let seconds = |span| millis(span) as f64 / 1000.0;
-        Self {
-            room: record.room.to_string(),
-            thing: record.thing.to_string(),
-            phase: record.finished.phase.to_owned(),
-            started_at: record.finished.started_at.unix_ms(),
-            ended_at: record.finished.ended_at.unix_ms(),
-            planned_seconds: seconds(record.finished.planned),
-            actual_seconds: seconds(record.finished.actual),
-            outcome: if record.finished.completed { Outcome::Completed } else { Outcome::BrokenOff },
-            by: record.by.to_string(),
-        }
     }
 }

@@ -5,6 +5,7 @@
 mod commands;
 mod discovery;
 mod flood;
+mod history;
 mod http;
 mod link;
 mod mqtt;

@@ -202,7 +202,7 @@ pub(super) async fn rename_room(
     find_room(&shared, &room).await.map(Json)
 }
 
-/// Takes a room away that was made while the hub ran, with all that is retained below it.
+/// Takes a room away that was made while the hub ran, with all that is retained below it, and its history.
 #[utoipa::path(
     delete, path = "/api/v1/rooms/{room}", tag = "rooms", params(("room" = String, Path, description = "the room's id")),
     responses(
@@ -218,6 +218,11 @@ pub(super) async fn delete_room(
     must_be_admin(&access)?;
     let id = room_id(&room)?;
     shared.engine.change_room(RoomChange::Delete { id }).await?;
+    if let Some(history) = &shared.settings.history {
+        // A room that is made later under this id must not begin with the past of another.
+        let kept = |reason| Rejection::new(Code::Storage, format!("The room is gone, its history not yet: {reason}."));
+        (history.forget_room)(room).await.map_err(kept)?;
+    }
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -11,12 +11,10 @@ use std::{
 use redb::{BackendError, StorageBackend, backends::FileBackend};
 
 use super::*;
-use crate::{
-    domain::{
-        origin::Origin,
-        publication::{Level, Qos},
-    },
-    store::Outcome,
+use crate::domain::{
+    history::Outcome,
+    origin::Origin,
+    publication::{Level, Qos},
 };
 
 /// Switches a disk between working and full.
@@ -208,17 +206,71 @@ fn the_history_is_read_by_room_and_time_and_pruned_by_age() {
     file.commit(&Changes { history: lines, ..Changes::default() }).expect("a commit");
     file.commit(&Changes { history: vec![line("main", 30)], ..Changes::default() }).expect("a commit");
     let ended = |file: &mut StoreFile, room: &str, from, until, entries_max| -> Vec<i64> {
-        let entries = file.reader().expect("a reader").history(room, from, until, entries_max).expect("entries");
-        entries.iter().map(|entry| entry.ended_at).collect()
+        let query = HistoryQuery { room: room.into(), from, until, after: None, entries_max };
+        let page = file.reader().expect("a reader").history(&query).expect("entries");
+        page.entries.iter().map(|entry| entry.ended_at).collect()
     };
     assert_eq!(ended(&mut file, "main", 0, 100, 100), [10, 30, 30, 30, 40]);
     assert_eq!(ended(&mut file, "main", 30, 40, 100), [30, 30, 30]);
-    assert_eq!(ended(&mut file, "main", 0, 100, 2), [30, 40]);
+    assert_eq!(ended(&mut file, "main", 0, 100, 2), [10, 30]);
     assert_eq!(ended(&mut file, "main", 50, 10, 2), [0; 0]);
     assert_eq!(ended(&mut file, "attic", 0, 100, 100), [20]);
     file.commit(&Changes { history_cutoff: Some(30), ..Changes::default() }).expect("a commit");
     assert_eq!(ended(&mut file, "main", 0, 100, 100), [30, 30, 30, 40]);
     assert_eq!(ended(&mut file, "attic", 0, 100, 100), [0; 0]);
+}
+
+#[test]
+fn pages_of_the_history_join_without_a_gap_whatever_ended_at_the_same_moment() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (mut file, _) = open(&folder.path().join("lockstep.redb")).expect("a new file");
+    let lines = [10, 20, 20, 20, 30, 30].map(|at| line("main", at));
+    file.commit(&Changes { history: lines.into(), ..Changes::default() }).expect("a commit");
+    let reader = file.reader().expect("a reader");
+    let page = |from, until, after, entries_max| {
+        let query = HistoryQuery { room: "main".into(), from, until, after, entries_max };
+        reader.history(&query).expect("a page")
+    };
+    for entries_max in 1..8 {
+        let (mut after, mut all) = (None, Vec::new());
+        loop {
+            let page = page(0, 31, after, entries_max);
+            assert!(page.entries.len() <= entries_max);
+            all.extend(page.entries.iter().map(|entry| entry.ended_at));
+            after = page.next;
+            if after.is_none() {
+                break;
+            }
+        }
+        assert_eq!(all, [10, 20, 20, 20, 30, 30], "{entries_max} at a time");
+    }
+    let last = Place { ended_at: 30, number: u64::MAX };
+    for (from, until, after) in [(0, 31, Some(last)), (0, 20, Some(last)), (40, 20, None), (20, 20, None)] {
+        assert_eq!(page(from, until, after, 9), HistoryPage::default(), "{from} {until} {after:?}");
+    }
+    let before = Place { ended_at: 10, number: 0 };
+    assert_eq!(page(20, 31, Some(before), 9).entries.len(), 5, "a place before the range is its beginning");
+}
+
+#[test]
+fn a_forgotten_room_keeps_only_what_ended_after() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (mut file, _) = open(&folder.path().join("lockstep.redb")).expect("a new file");
+    let lines = vec![line("attic", 10), line("main", 10), line("main2", 10)];
+    file.commit(&Changes { history: lines, ..Changes::default() }).expect("a commit");
+    let mut newer = Changes {
+        history_forgotten: BTreeSet::from(["main".to_owned()]),
+        history: vec![line("main", 30)],
+        ..Changes::default()
+    };
+    // What a failed commit had not written is forgotten with the rest.
+    newer.put_beneath(Changes { history: vec![line("main", 20), line("attic", 20)], ..Changes::default() });
+    file.commit(&newer).expect("a commit");
+    for (room, ended) in [("main", vec![30]), ("attic", vec![10, 20]), ("main2", vec![10])] {
+        let query = HistoryQuery { room: room.into(), from: 0, until: 99, after: None, entries_max: 9 };
+        let page = file.reader().expect("a reader").history(&query).expect("entries");
+        assert_eq!(page.entries.iter().map(|entry| entry.ended_at).collect::<Vec<_>>(), ended, "{room}");
+    }
 }
 
 #[test]
@@ -241,7 +293,8 @@ fn a_copy_holds_everything_and_is_put_back() {
     let (mut file, restored) = open(&path).expect("the file");
     assert_eq!(restored.values, [value("a", "old")]);
     assert_eq!(restored.sessions, [("a/b".to_owned(), b"queued".to_vec())]);
-    assert_eq!(file.reader().expect("a reader").history("main", 0, 99, 9).expect("entries").len(), 1);
+    let query = HistoryQuery { room: "main".into(), from: 0, until: 99, after: None, entries_max: 9 };
+    assert_eq!(file.reader().expect("a reader").history(&query).expect("entries").entries.len(), 1);
     drop(file);
     let (_, previous) = open(&restoration.previous.expect("kept")).expect("what was there");
     assert_eq!(previous.values, [value("a", "new")]);

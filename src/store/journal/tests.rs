@@ -120,7 +120,9 @@ async fn a_full_disk_refuses_keeps_what_is_dirty_and_heals() {
     rig.hand_in("t/c", "1", Qos::AtMostOnce, Level::Retained, Settled::of(Vec::new())).await;
     rig.hand_in_entry(Vec::new(), Settled::of(Vec::new()), Some(9_000)).await;
     assert!(rig.handle.keep_session("a".into(), Some(vec![1])).await.is_err());
-    assert!(rig.handle.history("main".into(), 0, 1).await.is_err());
+    let query = HistoryQuery { room: "main".into(), from: 0, until: 1, after: None, entries_max: 1 };
+    assert!(rig.handle.history(query).await.is_err());
+    assert!(rig.handle.forget_room("main".into()).await.is_err());
 
     rig.disk.free();
     rig.health(|health| *health == StoreHealth::Healthy).await;
