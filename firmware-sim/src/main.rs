@@ -3,20 +3,30 @@
 use std::{fs, io::Write, process::ExitCode};
 
 use anyhow::{Context, Result};
-use clap::Parser;
 use lockstep_box::{
-    args::{Arguments, Command, Run},
+    args::{Command, HELP, Run},
     config::{self, Config},
     run,
 };
 
+/// The exit code of a command line that cannot be understood.
+const USAGE: u8 = 2;
+
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
-    let done = match arguments.command {
-        None => read(&arguments.run).and_then(|config| run::run(&config)),
-        Some(Command::Check(run)) => read(&run).and_then(|config| check(&config)),
-        Some(Command::PrintConfig) => print(config::DEFAULT),
-        Some(Command::Id) => run::device_id(None).and_then(|id| print(&format!("{id}\n"))),
+    let command = match Command::from_env() {
+        Ok(command) => command,
+        Err(error) => {
+            eprintln!("lockstep-box: {error}");
+            return ExitCode::from(USAGE);
+        }
+    };
+    let done = match command {
+        Command::Run(run) => read(&run).and_then(|config| run::run(&config)),
+        Command::Check(run) => read(&run).and_then(|config| check(&config)),
+        Command::PrintConfig => print(config::DEFAULT),
+        Command::Id => run::device_id(None).and_then(|id| print(&format!("{id}\n"))),
+        Command::Help => print(HELP),
+        Command::Version => print(concat!("lockstep-box ", env!("CARGO_PKG_VERSION"), "\n")),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -35,7 +45,7 @@ fn read(run: &Run) -> Result<Config> {
             (text, path.display().to_string())
         }
     };
-    let parsed = Config::parse(&text, &run.overrides());
+    let parsed = Config::parse(&text, &run.overrides);
     if source.is_empty() { Ok(parsed?) } else { parsed.with_context(|| source) }
 }
 

@@ -38,6 +38,11 @@ impl Faults {
     }
 
     fn config(&mut self, raw: Raw) -> Config {
+        if raw.hub.cert_file.is_empty() != raw.hub.key_file.is_empty() {
+            self.0.push(
+                "hub.cert_file and hub.key_file: a certificate needs its key, and a key its certificate".to_owned(),
+            );
+        }
         let hub = Hub {
             address: self.address(&raw.hub.url),
             root: self.id("hub.root", &raw.hub.root),
@@ -45,6 +50,7 @@ impl Faults {
             user: some(raw.hub.user),
             password_file: some(raw.hub.password_file).map(PathBuf::from),
             ca_file: some(raw.hub.ca_file).map(PathBuf::from),
+            certificate: some(raw.hub.cert_file).map(PathBuf::from).zip(some(raw.hub.key_file).map(PathBuf::from)),
             keep_alive: Duration::from_secs(self.number("hub.keep_alive_s", raw.hub.keep_alive_s, 5..=600)),
         };
         if hub.password_file.is_some() && hub.user.is_none() {
@@ -132,9 +138,12 @@ impl Faults {
     }
 
     fn board(&mut self, word: &str) -> BoardKind {
+        if word == "auto" {
+            return if cfg!(feature = "terminal") { BoardKind::Terminal } else { BoardKind::Gpio };
+        }
         let known = [BoardKind::Terminal, BoardKind::Headless, BoardKind::Gpio];
         known.into_iter().find(|kind| kind.word() == word).unwrap_or_else(|| {
-            self.tell("box.board", word, "terminal, headless or gpio");
+            self.tell("box.board", word, "auto, terminal, gpio or headless");
             BoardKind::Headless
         })
     }

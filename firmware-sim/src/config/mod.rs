@@ -14,6 +14,7 @@ use crate::{
 };
 
 mod check;
+mod keys;
 mod pin;
 mod raw;
 
@@ -87,6 +88,8 @@ pub struct Hub {
     pub password_file: Option<PathBuf>,
     /// Certificate authorities in PEM; none: the system's.
     pub ca_file: Option<PathBuf>,
+    /// The box's own certificate chain and its key in PEM, for a hub that asks for one.
+    pub certificate: Option<(PathBuf, PathBuf)>,
     /// The MQTT keep-alive.
     pub keep_alive: Duration,
 }
@@ -342,20 +345,18 @@ pub struct Overrides {
     pub password_file: Option<String>,
     /// `--ca-file`
     pub ca_file: Option<String>,
+    /// `--cert-file`
+    pub cert_file: Option<String>,
+    /// `--key-file`
+    pub key_file: Option<String>,
     /// `--board`
     pub board: Option<String>,
 }
 
-/// Why there is no configuration.
+/// Why there is no configuration: one line a fault. Each names line and key of the file, or key, value and what is allowed.
 #[derive(Debug, thiserror::Error)]
-pub enum ConfigError {
-    /// The text is no TOML of ours; the message names the line and the key.
-    #[error("{0}")]
-    Parse(String),
-    /// Values that are not allowed: one line each, naming key, value and what is.
-    #[error("{}", .0.join("\n"))]
-    Check(Vec<String>),
-}
+#[error("{}", .0.join("\n"))]
+pub struct ConfigError(Vec<String>);
 
 impl Config {
     /// Reads the text of a configuration file, lays it over the default and `overrides` over both.
@@ -363,9 +364,9 @@ impl Config {
     /// # Errors
     /// Tells all faults, one a line.
     pub fn parse(text: &str, overrides: &Overrides) -> Result<Self, ConfigError> {
-        let mut raw = raw::merged(text).map_err(ConfigError::Parse)?;
+        let mut raw = raw::merged(text).map_err(ConfigError)?;
         raw.overlay(overrides);
-        check::check(raw).map_err(ConfigError::Check)
+        check::check(raw).map_err(ConfigError)
     }
 }
 

@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use super::Why;
+use super::why::Why;
 
 const FIRST: Duration = Duration::from_millis(250);
 const LONGEST: Duration = Duration::from_secs(8);

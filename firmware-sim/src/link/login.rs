@@ -54,6 +54,14 @@ pub enum LoginError {
         /// Why not.
         reason: String,
     },
+    /// The box's own certificate or key cannot be used.
+    #[error("cannot use the box's certificate or key in {path:?}: {reason}")]
+    ReadCertificate {
+        /// Where it should be.
+        path: PathBuf,
+        /// Why not.
+        reason: String,
+    },
 }
 
 impl Login {
@@ -68,7 +76,7 @@ impl Login {
         };
         #[cfg(feature = "tls")]
         let tls = match &hub.address {
-            crate::config::HubAddress::At { tls: true, .. } => Some(super::tls::client_config(hub.ca_file.as_deref())?),
+            crate::config::HubAddress::At { tls: true, .. } => Some(super::tls::client_config(hub)?),
             _ => None,
         };
         Ok(Self {

@@ -4,9 +4,8 @@
 //! will says `offline`. MQTT 5 is tried first, and 3.1.1 where a broker does not know it. What the messages mean is not here.
 
 use std::{
-    collections::VecDeque,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -18,20 +17,24 @@ use crate::{clock, config::HubAddress};
 
 mod backoff;
 mod login;
+mod packet;
+mod session;
+mod stream;
 #[cfg(feature = "tls")]
 mod tls;
-mod v4;
-mod v5;
+mod why;
 
 use backoff::Backoff;
 pub use login::{Login, LoginError};
+use packet::Version;
+use why::Why;
 
 /// Events that wait for the run loop; then the connection is not read on.
 const EVENTS_MAX: usize = 64;
-/// Publishes that wait for the connection; more are refused.
-const PUBLISHES_MAX: usize = 64;
-/// Publishes that wait for their acknowledgement; the client keeps a table of that length, by default of 65,535 places.
-const IN_FLIGHT_MAX: u16 = 64;
+/// What waits to be sent; more is refused.
+const ORDERS_MAX: usize = 64;
+/// Publishes that wait for their acknowledgement; then the queue is not read on.
+const IN_FLIGHT_MAX: usize = 64;
 /// The largest packet that is taken.
 const PACKET_BYTES_MAX: u32 = 64 * 1024;
 /// From the first SYN to the CONNACK.
@@ -72,122 +75,34 @@ pub enum LinkEvent {
     },
 }
 
-/// The publishes that are under way, in order, with their tokens.
-#[derive(Debug, Clone, Default)]
-struct Sent(Arc<Mutex<VecDeque<Option<u64>>>>);
-
-impl Sent {
-    fn push(&self, token: Option<u64>) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push_back(token);
-    }
-
-    fn take_back(&self) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).pop_back();
-    }
-
-    fn next(&self) -> Option<u64> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).pop_front().flatten()
-    }
-}
-
-/// The tokens of the publishes on the wire, by packet id.
+/// Something to be sent.
 #[derive(Debug)]
-struct OnWire {
-    sent: Sent,
-    by_packet_id: std::collections::BTreeMap<u16, u64>,
-}
-
-impl OnWire {
-    const fn new(sent: Sent) -> Self {
-        Self { sent, by_packet_id: std::collections::BTreeMap::new() }
-    }
-
-    /// The next publish went out as `packet_id`.
-    fn went_out(&mut self, packet_id: u16) {
-        if let Some(token) = self.sent.next() {
-            self.by_packet_id.insert(packet_id, token);
-        }
-    }
-
-    fn acknowledged(&mut self, packet_id: u16) -> Option<u64> {
-        self.by_packet_id.remove(&packet_id)
-    }
-}
-
-#[derive(Debug, Clone)]
-enum Client {
-    V4(rumqttc::AsyncClient),
-    V5(rumqttc::v5::AsyncClient),
+enum Order {
+    Publish { topic: String, payload: String, retain: bool, token: Option<u64> },
+    Subscribe(Vec<String>),
+    Disconnect,
 }
 
 /// The way out over one connection.
 #[derive(Debug, Clone)]
-pub struct Publisher {
-    client: Client,
-    sent: Sent,
-}
+pub struct Publisher(mpsc::Sender<Order>);
 
 impl Publisher {
     /// Queues a publish at QoS 1; false when the queue is full or the connection gone.
     pub fn publish(&self, topic: &str, payload: &str, retain: bool, token: Option<u64>) -> bool {
-        // The token first: the connection's task may take the publish at once.
-        self.sent.push(token);
-        let queued = match &self.client {
-            Client::V4(client) => client.try_publish(topic, rumqttc::QoS::AtLeastOnce, retain, payload).is_ok(),
-            Client::V5(client) => {
-                let qos = rumqttc::v5::mqttbytes::QoS::AtLeastOnce;
-                client.try_publish(topic, qos, retain, payload.to_owned()).is_ok()
-            }
-        };
-        if !queued {
-            self.sent.take_back();
-        }
-        queued
+        let order = Order::Publish { topic: topic.to_owned(), payload: payload.to_owned(), retain, token };
+        self.0.try_send(order).is_ok()
     }
 
     /// Queues subscriptions at QoS 1; false when they cannot be.
     pub fn subscribe(&self, filters: &[String]) -> bool {
-        match &self.client {
-            Client::V4(client) => {
-                let filter = |path: &String| rumqttc::SubscribeFilter::new(path.clone(), rumqttc::QoS::AtLeastOnce);
-                client.try_subscribe_many(filters.iter().map(filter)).is_ok()
-            }
-            Client::V5(client) => {
-                let qos = rumqttc::v5::mqttbytes::QoS::AtLeastOnce;
-                let filter = |path: &String| rumqttc::v5::mqttbytes::v5::Filter::new(path.clone(), qos);
-                client.try_subscribe_many(filters.iter().map(filter)).is_ok()
-            }
-        }
+        self.0.try_send(Order::Subscribe(filters.to_vec())).is_ok()
     }
 
     fn disconnect(&self) {
         // Where this fails the connection is gone, which was the purpose.
-        let _gone = match &self.client {
-            Client::V4(client) => client.try_disconnect().is_err(),
-            Client::V5(client) => client.try_disconnect().is_err(),
-        };
+        let _gone = self.0.try_send(Order::Disconnect).is_err();
     }
-}
-
-/// How a connection ended.
-#[derive(Debug)]
-struct End {
-    reason: String,
-    why: Why,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Why {
-    /// The network, or the broker's own reasons.
-    Other,
-    /// The other side does not seem to know this version of MQTT.
-    Version,
-    /// Another box with the same id connected.
-    TakenOver,
-    /// User, password or rights.
-    Refused,
-    /// Nobody listens any more.
-    Stopped,
 }
 
 /// The link: a task that keeps a connection.
@@ -230,13 +145,12 @@ impl Link {
 
 async fn keep_connected(address: HubAddress, login: Login, tell: mpsc::Sender<LinkEvent>, stopping: Arc<AtomicBool>) {
     let mut backoff = Backoff::new();
-    let mut version5 = true;
+    let mut version = Version::V5;
     loop {
         let began = clock::now();
         let end = match locate(&address).await {
-            Ok((host, port, tls)) if version5 => v5::session(&host, port, tls, &login, &tell).await,
-            Ok((host, port, tls)) => v4::session(&host, port, tls, &login, &tell).await,
-            Err(reason) => End { reason, why: Why::Other },
+            Ok(place) => session::session(&place, version, &login, &tell).await,
+            Err(reason) => Why::Other.because(reason),
         };
         if end.why == Why::Stopped || stopping.load(Ordering::Relaxed) {
             return;
@@ -248,8 +162,8 @@ async fn keep_connected(address: HubAddress, login: Login, tell: mpsc::Sender<Li
             backoff = Backoff::new();
         }
         if end.why == Why::Version {
-            version5 = !version5;
-            if !version5 {
+            version = if version == Version::V5 { Version::V3 } else { Version::V5 };
+            if version == Version::V3 {
                 continue;
             }
         }
@@ -257,42 +171,24 @@ async fn keep_connected(address: HubAddress, login: Login, tell: mpsc::Sender<Li
     }
 }
 
+/// A place to connect to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// A name or address; an IPv6 address may be in brackets.
+    pub host: String,
+    /// The port.
+    pub port: u16,
+    /// Whether by TLS.
+    pub tls: bool,
+}
+
 /// Where to connect to now; `auto` is looked for each time, since a hub may have moved.
-async fn locate(address: &HubAddress) -> Result<(String, u16, bool), String> {
+async fn locate(address: &HubAddress) -> Result<Place, String> {
     match address {
-        HubAddress::At { host, port, tls } => Ok((host.clone(), *port, *tls)),
+        HubAddress::At { host, port, tls } => Ok(Place { host: host.clone(), port: *port, tls: *tls }),
         #[cfg(feature = "mdns")]
-        HubAddress::Auto => crate::discover::find_hub().await.map(|(host, port)| (host, port, false)),
+        HubAddress::Auto => crate::discover::find_hub().await.map(|(host, port)| Place { host, port, tls: false }),
         #[cfg(not(feature = "mdns"))]
         HubAddress::Auto => Err("this build has no mDNS".to_owned()),
-    }
-}
-
-const TAKEN_OVER: &str = "another box with the same id connected: give one of them another --id";
-const CLOSED: &str = "the hub closed the connection";
-const SILENT: &str = "the hub does not answer any more";
-const REFUSED: &str = "the hub refused user or password: see --user and --password-file";
-
-/// How the connection is carried; none: plain TCP, which is the default.
-#[cfg(feature = "tls")]
-fn transport(tls: bool, login: &Login) -> Option<rumqttc::Transport> {
-    let config = login.tls.clone().filter(|_| tls)?;
-    Some(rumqttc::Transport::Tls(rumqttc::TlsConfiguration::Rustls(config)))
-}
-
-/// How the connection is carried: plain TCP, the configuration accepts nothing else in this build.
-#[cfg(not(feature = "tls"))]
-const fn transport(_tls: bool, _login: &Login) -> Option<rumqttc::Transport> {
-    None
-}
-
-/// Why the network failed, in words for people where there are some.
-fn io_reason(error: &std::io::Error) -> String {
-    match error.kind() {
-        std::io::ErrorKind::ConnectionRefused => "nobody listens there".to_owned(),
-        std::io::ErrorKind::ConnectionAborted
-        | std::io::ErrorKind::ConnectionReset
-        | std::io::ErrorKind::UnexpectedEof => CLOSED.to_owned(),
-        _ => error.to_string(),
     }
 }

@@ -86,7 +86,7 @@ fn a_wrong_setting_is_one_clear_line() {
     let file = file.to_str().unwrap();
     let text = told(&["--config", file]);
     assert!(text.contains(&format!("{file}: line 2: unknown field `rooom`")), "{text}");
-    assert!(told(&["--board", "pi"]).contains("box.board = \"pi\": allowed is terminal, headless or gpio"));
+    assert!(told(&["--board", "pi"]).contains("box.board = \"pi\": allowed is auto, terminal, gpio or headless"));
     assert!(told(&["--config", "/nowhere/box.toml"]).contains("cannot read /nowhere/box.toml"));
     assert!(told(&["--board", "headless", "--user", "u", "--password-file", "/nowhere/p"]).contains("/nowhere/p"));
     assert!(told(&["--board", "gpio", "--hub", "mqtt://127.0.0.1:9"]).contains("no GPIO chip"));
