@@ -181,6 +181,17 @@ async fn a_stop_does_not_wait_for_connections_that_never_asked_anything() {
     drop(silent);
 }
 
+#[tokio::test]
+async fn a_stop_does_not_wait_long_for_a_browser_that_does_not_answer_goodbye() {
+    let hub = Hub::start();
+    // It keeps its connection open and reads nothing, as one in a laptop that sleeps.
+    let asleep = Browser::connect(&hub).await;
+    let (code, took) = tokio::task::spawn_blocking(move || hub.stop()).await.unwrap();
+    assert_eq!(code, Some(0));
+    assert!(took < Duration::from_millis(3500), "{took:?}");
+    drop(asleep);
+}
+
 /// What a person types and sees is one and the same everywhere: the last value wins for all.
 #[tokio::test]
 async fn two_browsers_and_a_device_agree_on_the_last_value() {

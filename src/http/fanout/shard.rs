@@ -150,7 +150,6 @@ impl Shard {
             tokio::select! {
                 () = stop.cancelled(), if !stopping => {
                     stopping = true;
-                    commands.close();
                     let all: Vec<_> = self.browsers.keys().copied().collect();
                     for id in all {
                         self.close(id, CloseCode::GoingAway, "the hub stops");
@@ -196,6 +195,13 @@ impl Shard {
         }
         // What is left in the outlet holds its senders' credit.
         outlet.close();
+        // Whoever came between the last goodbye and now is cut off.
+        commands.close();
+        while let Some(command) = commands.recv().await {
+            if let Command::Join { outgoing, .. } = command {
+                outgoing.cut();
+            }
+        }
     }
 
     /// Brings what `batches` hold to everybody.
