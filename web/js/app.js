@@ -4,7 +4,12 @@ import { choose, language, load, t } from "./i18n.js";
 import { client, roomInAddress, store } from "./page.js";
 import { remembered } from "./theme.js";
 
-const VIEWS = ["room", "topics", "wall"];
+const VIEWS = ["room", "topics", "history", "wall"];
+/** Views that are loaded when somebody wants them: the element's name and what brings it. @type {Record<string, () => Promise<any>>} */
+const LATE = {
+  topics: () => import("./elements/topics.js"),
+  history: () => Promise.all([import("./elements/history.js"), style("css/history.css")]),
+};
 
 client.connect(); // the socket opens while the rest is loaded
 await load(choose([remembered("lockstep.language") ?? "", ...navigator.languages]));
@@ -28,13 +33,16 @@ async function show() {
   const view = VIEWS.includes(wanted) ? wanted : "room";
   document.documentElement.dataset.view = view;
   store.enter(roomInAddress());
-  if (view === "topics") await import("./elements/topics.js");
-  const room = document.querySelector("lockstep-room");
-  const topics = document.querySelector("lockstep-topics");
+  await LATE[view]?.();
+  if (document.documentElement.dataset.view !== view) return; // somebody went on meanwhile
   const main = document.getElementById("main");
-  if (view === "topics" && !topics) main?.append(document.createElement("lockstep-topics"));
-  if (view !== "topics") topics?.remove();
-  if (room) /** @type {HTMLElement} */ (room).hidden = view === "topics";
+  for (const name of Object.keys(LATE)) {
+    const there = document.querySelector(`lockstep-${name}`);
+    if (name !== view) there?.remove();
+    else if (!there) main?.append(document.createElement(`lockstep-${name}`));
+  }
+  const room = document.querySelector("lockstep-room");
+  if (room) /** @type {HTMLElement} */ (room).hidden = view in LATE;
   for (const link of document.querySelectorAll("[data-view-link]")) {
     if (link.getAttribute("data-view-link") === view) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
@@ -43,6 +51,17 @@ async function show() {
     if (url.searchParams.get("view") === "room") url.searchParams.delete("view");
     link.setAttribute("href", url.search || "?");
   }
+}
+
+/** Loads a style sheet once; resolves when it counts. @returns {Promise<void>} */
+function style(/** @type {string} */ href) {
+  if (document.querySelector(`link[href="${href}"]`)) return Promise.resolve();
+  const link = Object.assign(document.createElement("link"), { rel: "stylesheet", href });
+  return new Promise((resolve, reject) => {
+    link.onload = () => resolve();
+    link.onerror = () => (link.remove(), reject(new Error(href)));
+    document.head.append(link);
+  });
 }
 
 /** Goes to another place of the page without loading it anew. */

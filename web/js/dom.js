@@ -55,6 +55,8 @@ const PATHS = {
   mute: "M6.5 16.5V11a5.5 5.5 0 0 1 11 0v5.5l1.5 1.5H5zM10.5 20.5h3M4 4l16 16",
   wall: "M4 9V4h5M20 9V4h-5M4 15v5h5M20 15v5h-5",
   list: "M5 6.5h14M8 12h11M11 17.5h8",
+  left: "M14.5 6l-6 6 6 6",
+  right: "M9.5 6l6 6-6 6",
   chart: "M5 19V11M12 19V5M19 19v-5",
   home: "M4.5 11L12 4.5l7.5 6.5M6.5 9.5V19h11V9.5",
   trash: "M5 7h14M9.5 7V5h5v2M7 7l1 12.5h8L17 7",

@@ -29,7 +29,7 @@ test("every key that the code names exists, and every key is named", () => {
   const named = [...code.matchAll(/\bt\(\s*"([\w.]+)"/g), ...code.matchAll(/data-text="([\w.]+)"/g), ...code.matchAll(/[?:]\s*"([a-z]+\.[\w.]+)"/g)].map((m) => m[1]);
   assert.ok(named.length > 40);
   for (const key of named) if (key.split(".")[0] in prefixes()) assert.ok(key in en, `${key} is used but has no text`);
-  const built = ["message.", "refused.", "setup.", "theme.", "sound.", "barred.", "topics."];
+  const built = ["message.", "refused.", "setup.", "theme.", "sound.", "barred.", "topics.", "history."];
   for (const key of Object.keys(en)) assert.ok(code.includes(`"${key}"`) || built.some((start) => key.startsWith(start)), `${key} is never used`);
 });
 
