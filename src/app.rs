@@ -32,6 +32,9 @@ pub const JOURNAL_FILE: &str = "lockstep.redb";
 /// How long a stop may take in all before what is left is cut off.
 const STOP_TIME: Duration = Duration::from_millis(4500);
 
+/// How often figures that are spread over buckets are counted together. Each one that was taken is kept until then.
+const FIGURES_UPKEEP: Duration = Duration::from_secs(60);
+
 /// What serving ended with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ended {
@@ -91,6 +94,19 @@ fn refuse_open_hub(config: &Config, policy: &Policy) -> anyhow::Result<()> {
         "{open} can be reached by other machines, and this hub has no users. \
          Type `lockstep lan` to make them, or `--set security.anonymous=viewer` (or member, or none) to decide it yourself."
     )
+}
+
+/// What writes all figures as text. Keeps them small too where nobody ever asks for them.
+fn figures_of(figures: metrics_exporter_prometheus::PrometheusHandle) -> Arc<dyn Fn() -> String + Send + Sync> {
+    let upkeep = figures.clone();
+    tokio::spawn(async move {
+        let mut ticks = tokio::time::interval(FIGURES_UPKEEP);
+        loop {
+            ticks.tick().await;
+            upkeep.run_upkeep();
+        }
+    });
+    Arc::new(move || figures.render())
 }
 
 async fn serve_async(config: Config, policy: Policy, ready_json: bool) -> anyhow::Result<Ended> {
@@ -158,7 +174,7 @@ async fn serve_async(config: Config, policy: Policy, ready_json: bool) -> anyhow
         vec![http_outlet],
         Some((socketio_settings(&config), socketio_outlet)),
         http::Settings {
-            metrics: Some(Arc::new(move || figures.render())),
+            metrics: Some(figures_of(figures)),
             history: Some(history_source(&journal)),
             ..http_settings(&config, &boot, policy.clone(), &door)
         },
