@@ -20,6 +20,7 @@ use crate::{
     discovery::{self, mdns},
     domain::hub::Hub,
     engine::{self, Engine, StoreHealth},
+    figures::Figures,
     http, link, listen, mqtt,
     policy::{self, Policy},
     store::{Journal, JournalHandle},
@@ -31,9 +32,6 @@ pub const JOURNAL_FILE: &str = "lockstep.redb";
 
 /// How long a stop may take in all before what is left is cut off.
 const STOP_TIME: Duration = Duration::from_millis(4500);
-
-/// How often figures that are spread over buckets are counted together. Each one that was taken is kept until then.
-const FIGURES_UPKEEP: Duration = Duration::from_secs(60);
 
 /// What serving ended with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -96,23 +94,10 @@ fn refuse_open_hub(config: &Config, policy: &Policy) -> anyhow::Result<()> {
     )
 }
 
-/// What writes all figures as text. Keeps them small too where nobody ever asks for them.
-fn figures_of(figures: metrics_exporter_prometheus::PrometheusHandle) -> Arc<dyn Fn() -> String + Send + Sync> {
-    let upkeep = figures.clone();
-    tokio::spawn(async move {
-        let mut ticks = tokio::time::interval(FIGURES_UPKEEP);
-        loop {
-            ticks.tick().await;
-            upkeep.run_upkeep();
-        }
-    });
-    Arc::new(move || figures.render())
-}
-
 async fn serve_async(config: Config, policy: Policy, ready_json: bool) -> anyhow::Result<Ended> {
     // Before anything counts: what is counted without a recorder is lost.
-    let figures =
-        metrics_exporter_prometheus::PrometheusBuilder::new().install_recorder().context("cannot keep figures")?;
+    let figures = Figures::keep().context("cannot keep figures")?;
+    tokio::spawn(figures.clone().sort());
     let clock = Clock::system();
     let boot = new_boot_id();
 
@@ -132,11 +117,12 @@ async fn serve_async(config: Config, policy: Policy, ready_json: bool) -> anyhow
 
     let (mut engine, handle) =
         Engine::new(Hub::new(config.hub_spec(boot.clone())), clock.clone(), config.limits.clone());
-    let http_outlet = engine.outlet();
-    let socketio_outlet = engine.outlet();
-    let door_outlet = engine.outlet();
-    let discovery_outlet = engine.outlet();
-    let link_side = |engine: &mut Engine| link::HubSide::Inside { engine: handle.clone(), outlet: engine.outlet() };
+    let http_outlets = (0..config.http_writers).map(|_| engine.outlet_for("browsers")).collect();
+    let socketio_outlet = engine.outlet_for("socketio");
+    let door_outlet = engine.outlet_for("router");
+    let discovery_outlet = engine.outlet_for("discovery");
+    let link_side =
+        |engine: &mut Engine| link::HubSide::Inside { engine: handle.clone(), outlet: engine.outlet_for("link") };
     let link_side = config.link.as_ref().map(|settings| (settings, link_side(&mut engine)));
     let journal = start_journal(journal, &mut engine, &config, &clock)?;
     engine.start(restored.values, restored.revision);
@@ -154,6 +140,9 @@ async fn serve_async(config: Config, policy: Policy, ready_json: bool) -> anyhow
         },
     })
     .await?;
+    let tls_addresses: Vec<SocketAddr> =
+        mqtt_tls_sockets.iter().map(TcpListener::local_addr).collect::<Result<_, _>>()?;
+    let mqtt_listening = with_tls(&[&mqtt_addresses[..], &tls_addresses].concat(), mqtt_addresses.len());
     for socket in to_tokio(mqtt_sockets)? {
         door.listen(socket, None)?;
     }
@@ -162,6 +151,7 @@ async fn serve_async(config: Config, policy: Policy, ready_json: bool) -> anyhow
             door.listen(socket, Some(tls.clone()))?;
         }
     }
+    let http_plain = http_sockets.len();
     let mut http_listeners: Vec<http::Listener> =
         to_tokio(http_sockets)?.into_iter().map(|socket| http::Listener { socket, tls: None }).collect();
     if let Some(tls) = &tls {
@@ -171,10 +161,10 @@ async fn serve_async(config: Config, policy: Policy, ready_json: bool) -> anyhow
     let http = http::start_with_socketio(
         http_listeners,
         handle.clone(),
-        vec![http_outlet],
+        http_outlets,
         Some((socketio_settings(&config), socketio_outlet)),
         http::Settings {
-            metrics: Some(figures_of(figures)),
+            metrics: Some(metrics_text(figures, &door)),
             history: Some(history_source(&journal)),
             ..http_settings(&config, &boot, policy.clone(), &door)
         },
@@ -187,8 +177,9 @@ async fn serve_async(config: Config, policy: Policy, ready_json: bool) -> anyhow
         }
         None => None,
     };
+    let http_listening = with_tls(http.addresses(), http_plain);
     let advertisement =
-        if config.mdns { mdns::start(&mdns_settings(&config, http.addresses(), &mqtt_addresses)) } else { None };
+        if config.mdns { mdns::start(&mdns_settings(&config, &http_listening, &mqtt_listening)) } else { None };
 
     let stop = tokio_util::sync::CancellationToken::new();
     let running = tokio::spawn(engine.run(stop.clone().cancelled_owned()));
@@ -282,6 +273,7 @@ fn http_settings(config: &Config, boot: &str, policy: Policy, door: &mqtt::Door)
         base_path: config.base_path.clone(),
         allowed_hosts: config.allowed_hosts.clone(),
         allowed_origins: config.allowed_origins.clone(),
+        limits: config.http_limits.clone(),
         mqtt_ws: Some(Arc::new(move |connection: http::MqttConnection| {
             let peer = mqtt::Peer { address: connection.peer.ip().to_canonical(), certificate: None };
             acceptor.accept(connection.stream, peer);
@@ -310,12 +302,21 @@ fn history_source(journal: &JournalHandle) -> http::HistorySource {
     }
 }
 
+/// All figures as text; those of the door are looked up when somebody asks.
+fn metrics_text(figures: Figures, door: &mqtt::Door) -> http::MetricsText {
+    let readings = door.readings();
+    Arc::new(move || {
+        readings.tell();
+        figures.render()
+    })
+}
+
 fn socketio_settings(config: &Config) -> http::socketio::Settings {
     http::socketio::Settings { tutorials: config.socketio_tutorials, ..http::socketio::Settings::default() }
 }
 
-fn mdns_settings(config: &Config, http: &[SocketAddr], mqtt: &[SocketAddr]) -> mdns::Settings {
-    let plain = |addresses: &[SocketAddr]| addresses.iter().map(|address| (*address, false)).collect();
+/// `http` and `mqtt` are where the two listen, and whether with TLS.
+fn mdns_settings(config: &Config, http: &[(SocketAddr, bool)], mqtt: &[(SocketAddr, bool)]) -> mdns::Settings {
     let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
     mdns::Settings {
         name: config.name.clone(),
@@ -323,9 +324,14 @@ fn mdns_settings(config: &Config, http: &[SocketAddr], mqtt: &[SocketAddr]) -> m
         version: env!("CARGO_PKG_VERSION").to_owned(),
         root: config.root.to_string(),
         path: format!("{}/", config.base_path),
-        mqtt: plain(mqtt),
-        http: plain(http),
+        mqtt: mqtt.to_vec(),
+        http: http.to_vec(),
     }
+}
+
+/// Addresses with whether they are TLS: all but the first `plain`.
+fn with_tls(addresses: &[SocketAddr], plain: usize) -> Vec<(SocketAddr, bool)> {
+    addresses.iter().enumerate().map(|(at, address)| (*address, at >= plain)).collect()
 }
 
 /// TLS as the HTTP side takes it: a function from a socket to an encrypted stream.

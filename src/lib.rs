@@ -19,6 +19,8 @@ pub mod discovery;
 #[cfg(feature = "hub")]
 pub mod engine;
 #[cfg(feature = "hub")]
+pub mod figures;
+#[cfg(feature = "hub")]
 pub mod http;
 #[cfg(feature = "hub")]
 pub mod link;

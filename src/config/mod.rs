@@ -2,6 +2,7 @@
 //!
 //! Doing anything by it does not belong here: nothing is opened, bound or made.
 
+mod http;
 mod layers;
 mod raw;
 
@@ -49,6 +50,10 @@ pub struct Config {
     pub allowed_origins: Vec<String>,
     /// The path before everything: empty, or with a slash in front and none behind.
     pub base_path: String,
+    /// What bounds the HTTP side.
+    pub http_limits: crate::http::Limits,
+    /// How many tasks write to browsers; at least one.
+    pub http_writers: usize,
     /// Where HTTP listens with TLS.
     pub http_listen_tls: Vec<SocketAddr>,
     /// Where MQTT listens.
@@ -126,6 +131,8 @@ impl Config {
         if http_listen.is_empty() && raw.http.listen.0.is_empty() {
             fault("http.listen", "at least one address is needed".to_owned());
         }
+        let http_limits = http::limits(&raw.http, fault);
+        let http_writers = http::writers(&raw.http, fault);
         let http_listen_tls = addresses("http.listen_tls", &raw.http.listen_tls.0, fault);
         let mqtt_listen = addresses("mqtt.listen", &raw.mqtt.listen.0, fault);
         let mqtt_listen_tls = addresses("mqtt.listen_tls", &raw.mqtt.listen_tls.0, fault);
@@ -171,6 +178,8 @@ impl Config {
             allowed_hosts: raw.http.allowed_hosts,
             allowed_origins: raw.http.allowed_origins,
             base_path,
+            http_limits,
+            http_writers,
             http_listen_tls,
             mqtt_listen,
             mqtt_listen_tls,

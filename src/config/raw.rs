@@ -39,6 +39,22 @@ pub(super) struct RawHttp {
     pub(super) allowed_hosts: Vec<String>,
     pub(super) allowed_origins: Vec<String>,
     pub(super) base_path: String,
+    pub(super) writers: usize,
+    pub(super) limits: RawHttpLimits,
+}
+
+/// What bounds the HTTP side; durations have their unit in the name.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawHttpLimits {
+    pub(super) connections_max: usize,
+    pub(super) browsers_max: usize,
+    pub(super) message_bytes_max: usize,
+    pub(super) filters_max: usize,
+    pub(super) frames_per_second_max: u32,
+    pub(super) slider_interval_ms: u64,
+    pub(super) header_timeout_ms: u64,
+    pub(super) stall_max_ms: u64,
 }
 
 #[derive(Debug, Deserialize)]

@@ -63,8 +63,10 @@ pub fn services(settings: &Settings) -> Vec<Service> {
             host: host.clone(),
             port: address.port(),
             address: Some(address.ip()).filter(|ip| !ip.is_unspecified()),
-            properties: [("version", settings.version.clone()), ("tls", u8::from(*tls).to_string())]
+            // A box that looks for a hub passes over brokers without this product.
+            properties: [("product", "lockstep".to_owned()), ("version", settings.version.clone())]
                 .into_iter()
+                .chain([("tls", u8::from(*tls).to_string())])
                 .chain(properties)
                 .collect(),
         };

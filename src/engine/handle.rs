@@ -41,7 +41,7 @@ pub(super) enum Message {
 }
 
 /// How much the engine holds, for `$SYS` and `/metrics`.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Sizes {
     /// Topics with a retained value.
     pub retained: usize,
@@ -49,6 +49,8 @@ pub struct Sizes {
     pub retained_bytes: usize,
     /// The newest place in the one order.
     pub seq: u64,
+    /// What waits in each queue, by its name: messages in the `inbox`, batches in the others.
+    pub queues: Vec<(&'static str, usize)>,
 }
 
 /// The answers to a batch that was submitted, in its order.

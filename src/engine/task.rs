@@ -22,6 +22,7 @@ use crate::{
         rejection::{Code, Rejection},
         time::Now,
     },
+    figures,
 };
 
 /// How long the hub trusts its timer before it looks at the clocks again while a timer runs: a machine that was suspended, or a wall
@@ -112,7 +113,8 @@ pub struct Engine {
     clock: Clock,
     limits: EngineLimits,
     tree: Tree,
-    outlets: Vec<Outlet>,
+    /// With the name of who reads.
+    outlets: Vec<(&'static str, Outlet)>,
     storage: Option<Storage>,
     inbox: mpsc::Receiver<Message>,
     wake_credit: Arc<Semaphore>,
@@ -150,8 +152,13 @@ impl Engine {
 
     /// A new way out: gets every batch from the start on.
     pub fn outlet(&mut self) -> OutletReceiver {
+        self.outlet_for("other")
+    }
+
+    /// A new way out for `reader`, whose name its queue has in the figures. Several may share one.
+    pub fn outlet_for(&mut self, reader: &'static str) -> OutletReceiver {
         let (outlet, receiver) = mpsc::channel(batches_under_way_max(&self.limits));
-        self.outlets.push(outlet);
+        self.outlets.push((reader, outlet));
         receiver
     }
 
@@ -255,11 +262,24 @@ impl Engine {
             }
             Message::Room { change, reply, credit } => self.change_room(change, reply, credit),
             Message::Sizes { reply } => {
-                let sizes =
-                    Sizes { retained: self.tree.len(), retained_bytes: self.tree.bytes(), seq: self.tree.seq() };
-                let _ = reply.send(sizes);
+                let _ = reply.send(self.sizes());
             }
         }
+    }
+
+    fn sizes(&self) -> Sizes {
+        let mut queues = vec![("inbox", self.inbox.len())];
+        let mut add = |name, length| match queues.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, known)) => *known += length,
+            None => queues.push((name, length)),
+        };
+        for (reader, outlet) in &self.outlets {
+            add(*reader, outlet.max_capacity() - outlet.capacity());
+        }
+        if let Some(Storage { entries, .. }) = &self.storage {
+            add("journal", entries.max_capacity() - entries.capacity());
+        }
+        Sizes { retained: self.tree.len(), retained_bytes: self.tree.bytes(), seq: self.tree.seq(), queues }
     }
 
     fn change_room(
@@ -282,13 +302,22 @@ impl Engine {
                 self.hand_out_stamped(reaction, vec![credit], vec![(reply, vec![Ok(accepted)])], true);
             }
             Err(rejection) => {
+                figures::rejected(rejection.code);
                 let _ = reply.send(vec![Err(rejection)]);
             }
         }
     }
 
-    /// Carries out one publish; tells too whether its answer waits for the disk.
+    /// Carries out one publish and counts it where it is rejected; tells too whether its answer waits for the disk.
     fn publish(&mut self, publish: &Publish, now: Now, reaction: &mut Reaction) -> (Outcome, bool) {
+        let (outcome, lasts) = self.apply(publish, now, reaction);
+        if let Err(rejection) = &outcome {
+            figures::rejected(rejection.code);
+        }
+        (outcome, lasts)
+    }
+
+    fn apply(&mut self, publish: &Publish, now: Now, reaction: &mut Reaction) -> (Outcome, bool) {
         let command = self.hub.is_command(&publish.topic);
         let lasts = command || publish.durable || (publish.retain && publish.qos != Qos::AtMostOnce);
         let refused = if lasts { self.storage_refuses() } else { None }
@@ -361,7 +390,7 @@ impl Engine {
         let Reaction { publications, finished } = reaction;
         let batch = Arc::new(Batch { publications, _credit: credit });
         if !batch.publications.is_empty() {
-            self.outlets.retain(|outlet| match outlet.try_send(Arc::clone(&batch)) {
+            self.outlets.retain(|(_, outlet)| match outlet.try_send(Arc::clone(&batch)) {
                 Ok(()) => true,
                 Err(_) => {
                     self.lost_outlets += 1;

@@ -47,7 +47,7 @@ pub(in crate::http) enum Command {
     Unsubscribe { id: BrowserId, filters: Vec<Filter> },
     /// It gets `frame` as soon as everything up to `after_seq` is on its way.
     Answer { id: BrowserId, frame: Bytes, after_seq: u64 },
-    /// `told` is answered when everything up to `seq` is on its way to the browsers.
+    /// `told` is answered when everything up to `seq` is on its way to the browsers of a shard: its number, or that of one of them.
     Reached { shard: u64, seq: u64, told: oneshot::Sender<()> },
     /// Its connection ends.
     Close { id: BrowserId, code: CloseCode, reason: &'static str },
@@ -100,12 +100,17 @@ impl Fanout {
     /// Waits until every shard has brought everything up to `seq` on its way; false when the hub is stopping.
     pub(in crate::http) async fn reached(&self, seq: u64) -> bool {
         for shard in 0..self.shards.len() as u64 {
-            let (told, reached) = oneshot::channel();
-            if !self.tell(Command::Reached { shard, seq, told }).await || reached.await.is_err() {
+            if !self.reached_by(shard, seq).await {
                 return false;
             }
         }
         true
+    }
+
+    /// Waits until the shard of the browser `id` has brought everything up to `seq` on its way; false when the hub is stopping.
+    pub(in crate::http) async fn reached_by(&self, id: BrowserId, seq: u64) -> bool {
+        let (told, reached) = oneshot::channel();
+        self.tell(Command::Reached { shard: id, seq, told }).await && reached.await.is_ok()
     }
 
     /// Tells the browser's shard; false when the hub is stopping.

@@ -11,6 +11,7 @@ use tokio::sync::Semaphore;
 use tower::Service as _;
 
 use super::{Listener, Shared, settings::ByteStream, socket};
+use crate::figures;
 
 /// How long accepting rests when the system has no room for a connection.
 const ACCEPT_REST: Duration = Duration::from_millis(100);
@@ -54,12 +55,13 @@ pub(super) async fn serve(listener: Listener, router: Router, shared: Arc<Shared
             continue;
         }
         let ends = Ends { peer, local, tls: tls.is_some() };
+        let counted = figures::Counted::connection("http");
         let (router, shared_too) = (router.clone(), Arc::clone(&shared));
         match &tls {
             None => {
                 shared.tasks.spawn(async move {
                     serve_connection(TokioIo::new(stream), ends, router, &shared_too).await;
-                    drop(permit);
+                    drop((permit, counted));
                 });
             }
             Some(tls) => {
@@ -68,7 +70,7 @@ pub(super) async fn serve(listener: Listener, router: Router, shared: Arc<Shared
                     if let Ok(Ok(stream)) = tokio::time::timeout(TLS_HANDSHAKE_MAX, handshake).await {
                         serve_connection(TokioIo::new(stream), ends, router, &shared_too).await;
                     }
-                    drop(permit);
+                    drop((permit, counted));
                 });
             }
         }

@@ -37,11 +37,14 @@ use crate::{
         topic::Filter,
     },
     engine::{Lane, Outcome, Stopped},
+    figures,
     policy::Reloads,
 };
 
 /// Batches of publishes of one browser that wait for their outcome; it is not read from while there are as many.
 const OUTCOMES_WAITING_MAX: usize = 32;
+/// How long a browser that comes back waits for its shard to be as far as the one that it had before.
+const CATCH_UP_MAX: Duration = Duration::from_secs(1);
 /// Bytes that are read at a time.
 const READ_BYTES: usize = 16 << 10;
 /// How long a browser whose connection was closed may go on sending before nobody listens any more.
@@ -112,6 +115,7 @@ pub(in crate::http) struct Session {
     filters: Vec<Filter>,
     is_here: bool,
     reloads: Reloads,
+    _counted: figures::Counted,
 }
 
 impl Session {
@@ -126,15 +130,30 @@ impl Session {
         let name: Arc<str> = access.user().unwrap_or_else(|| format!("guest-{id}").into());
         let origin = Origin::Web(Arc::clone(&name));
         let hello = hello(&shared, &access, &origin, &name);
+        let counted = figures::Counted::connection(match wire {
+            Wire::WebSocket => "websocket",
+            Wire::EventStream => "stream",
+        });
         let rights = access.identity.read_rights().clone();
         let limiter = Limiter::new(shared.settings.limits.publishes_per_second_max, shared.clock.now().mono);
         let joined = shared.fanout.tell(Command::Join { id, outgoing, wire, rights, hello }).await;
         let reloads = shared.settings.policy.reloads();
-        joined.then(|| Self { shared, id, access, origin, limiter, filters: Vec::new(), is_here: false, reloads })
+        joined.then(|| Self {
+            shared,
+            id,
+            access,
+            origin,
+            limiter,
+            filters: Vec::new(),
+            is_here: false,
+            reloads,
+            _counted: counted,
+        })
     }
 
     /// Shows the browser `filters`, which it may see, from the place `resume` on where that is still known.
     pub(in crate::http) async fn show(&self, filters: Vec<Filter>, resume: Option<u64>) {
+        self.catch_up(resume).await;
         self.tell(Command::Subscribe { id: self.id, filters, snap_id: "null".into(), resume }).await;
     }
 
@@ -243,7 +262,10 @@ impl Session {
             match parser.next() {
                 Ok(None) => break Ok(true),
                 Ok(Some(Message::Text(text))) => match self.read_frame(&text) {
-                    Err((rejection, reference)) => self.tell_rejection(rejection, reference).await,
+                    Err((rejection, reference)) => {
+                        figures::rejected(rejection.code);
+                        self.tell_rejection(rejection, reference).await;
+                    }
                     Ok(Request::Publish { publish, reference }) => {
                         publishes.push(*publish);
                         refs.push(reference);
@@ -309,6 +331,14 @@ impl Session {
         }
     }
 
+    /// Waits until the shard is as far as a browser that comes back was told elsewhere: nothing it sees goes back. A place that
+    /// there is not yet is an invention, and answered with a whole snapshot a little later.
+    async fn catch_up(&self, resume: Option<u64>) {
+        if let Some(seq) = resume {
+            let _ = tokio::time::timeout(CATCH_UP_MAX, self.shared.fanout.reached_by(self.id, seq)).await;
+        }
+    }
+
     async fn submit(&self, publishes: &mut Vec<Publish>, refs: &mut Vec<Option<Box<str>>>, waiting: &mut Waiting) {
         if publishes.is_empty() {
             return;
@@ -324,6 +354,7 @@ impl Session {
         match request {
             Request::Subscribe { filters, id: snap_id, boot, seq } => {
                 let resume = seq.filter(|_| boot.as_deref() == Some(&*self.boot()));
+                self.catch_up(resume).await;
                 self.tell(Command::Subscribe { id: self.id, filters, snap_id, resume }).await;
             }
             Request::Unsubscribe { filters } => {
@@ -366,7 +397,6 @@ impl Session {
     }
 
     async fn tell_rejection(&self, rejection: Rejection, reference: Option<Box<str>>) {
-        metrics::counter!("lockstep_rejections_total", "code" => rejection.code.as_str()).increment(1);
         let message = json!(rejection.message);
         let code = rejection.code.as_str();
         let reference = reference.map_or(String::new(), |reference| format!(r#","ref":{reference}"#));

@@ -38,6 +38,7 @@ use crate::{
         id::Id,
     },
     engine::{EngineHandle, OutletReceiver},
+    figures,
 };
 
 mod board;
@@ -194,6 +195,7 @@ async fn welcome(socket: SocketRef, desk: Desk, stop: CancellationToken, tasks: 
         return;
     }
     tasks.spawn(async move {
+        let _counted = figures::Counted::connection("socketio");
         tokio::select! {
             () = stop.cancelled() => {}
             () = client::serve(desk, socket, room, guest, mailbox) => {}

@@ -64,6 +64,7 @@ pub use self::{
     probe::Probe,
     settings::{Limits, Settings},
     socket::Stream,
+    state::Readings,
 };
 use crate::{
     clock::Clock,
@@ -188,6 +189,12 @@ impl Door {
     #[must_use]
     pub fn probe(&self) -> Probe {
         Probe { state: Arc::clone(&self.state) }
+    }
+
+    /// What brings the door's figures up to date.
+    #[must_use]
+    pub fn readings(&self) -> Readings {
+        Readings { state: Arc::clone(&self.state) }
     }
 
     /// Ends the connection of `client_id`, as an administrator; tells whether there is such a session.

@@ -24,7 +24,7 @@ use super::{
     sys::Sys,
     writer::Flow,
 };
-use crate::{clock::Clock, engine::EngineHandle, policy::Policy};
+use crate::{clock::Clock, engine::EngineHandle, figures, policy::Policy};
 
 /// What all sessions of a door share.
 #[derive(Debug)]
@@ -182,8 +182,8 @@ impl Connections {
         }
         counts.total += 1;
         counts.peak = counts.peak.max(counts.total);
-        metrics::gauge!("lockstep_mqtt_connections").increment(1.0);
-        Ok(ConnectionGuard { connections: Arc::downgrade(self), address })
+        let counted = figures::Counted::connection("mqtt");
+        Ok(ConnectionGuard { connections: Arc::downgrade(self), address, _counted: counted })
     }
 
     /// Connections now, and the most there ever were.
@@ -198,6 +198,7 @@ impl Connections {
 pub(super) struct ConnectionGuard {
     connections: Weak<Connections>,
     address: IpAddr,
+    _counted: figures::Counted,
 }
 
 impl Drop for ConnectionGuard {
@@ -205,13 +206,32 @@ impl Drop for ConnectionGuard {
         let Some(connections) = self.connections.upgrade() else { return };
         let mut counts = connections.counts.lock().unwrap_or_else(PoisonError::into_inner);
         counts.total -= 1;
-        metrics::gauge!("lockstep_mqtt_connections").decrement(1.0);
         if let std::collections::hash_map::Entry::Occupied(mut here) = counts.by_address.entry(self.address) {
             *here.get_mut() -= 1;
             if *here.get() == 0 {
                 here.remove();
             }
         }
+    }
+}
+
+/// What of the door is looked up when somebody asks for the figures. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Readings {
+    pub(super) state: Arc<State>,
+}
+
+impl Readings {
+    /// Brings the figures up to date.
+    pub fn tell(&self) {
+        let State { stats, registry, filters, queue_bytes, .. } = &*self.state;
+        let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        metrics::gauge!("lockstep_mqtt_sessions").set(registry.len() as f64);
+        metrics::gauge!("lockstep_mqtt_subscriptions").set(filters.load(Ordering::Relaxed) as f64);
+        metrics::gauge!("lockstep_mqtt_queue_bytes").set(queue_bytes.load(Ordering::Relaxed) as f64);
+        metrics::counter!("lockstep_mqtt_received_total").absolute(load(&stats.publishes_received));
+        metrics::counter!("lockstep_mqtt_deliveries_total").absolute(load(&stats.publishes_sent));
+        metrics::counter!("lockstep_mqtt_dropped_total").absolute(load(&stats.dropped));
     }
 }
 

@@ -17,7 +17,10 @@ use std::{
 };
 
 use bytes::Bytes;
-use tokio::sync::{Notify, mpsc, watch};
+use tokio::{
+    sync::{Notify, mpsc, watch},
+    time::Instant,
+};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -167,6 +170,7 @@ pub(super) struct Writer {
 
 /// Something handed in and not confirmed: the messages, to hand them in again, and the batches, for their credit.
 struct Outstanding {
+    sent_at: Instant,
     messages: Vec<Fed>,
     _batches: Vec<Arc<Batch>>,
 }
@@ -185,6 +189,7 @@ impl Writer {
         let mut outstanding: VecDeque<Outstanding> = VecDeque::new();
         let mut topics: HashMap<usize, (crate::domain::topic::Topic, Bytes)> = HashMap::new();
         let mut names = 0_usize;
+        let round_trip = metrics::histogram!("lockstep_router_round_trip_seconds");
         loop {
             let input = self.input(outstanding.len()).await;
             let mut messages = Vec::new();
@@ -200,7 +205,9 @@ impl Writer {
                     return;
                 }
                 Input::Confirmed(Ok(())) => {
-                    outstanding.pop_front();
+                    if let Some(confirmed) = outstanding.pop_front() {
+                        round_trip.record(confirmed.sent_at.elapsed().as_secs_f64());
+                    }
                     continue;
                 }
                 Input::Confirmed(Err(Gone)) => {
@@ -225,8 +232,9 @@ impl Writer {
                 }
             }
             self.wait_for_sessions().await;
+            let sent_at = Instant::now();
             let sent = self.feed.send(messages.iter().cloned());
-            outstanding.push_back(Outstanding { messages, _batches: batches });
+            outstanding.push_back(Outstanding { sent_at, messages, _batches: batches });
             if sent.is_err() {
                 names = 0;
                 self.replace(&mut outstanding).await;

@@ -4,6 +4,7 @@
 
 mod commands;
 mod discovery;
+mod figures;
 mod flood;
 mod history;
 mod http;

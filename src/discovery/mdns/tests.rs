@@ -31,11 +31,14 @@ fn every_open_listener_is_a_service() {
     assert_eq!(told[0].host, "my-pi.local.");
     assert_eq!(
         told[0].properties,
-        [("version", "1.2.3"), ("tls", "0"), ("root", "lockstep"), ("mqtt", "3.1.1,5")].map(|(k, v)| (k, v.to_owned()))
+        [("product", "lockstep"), ("version", "1.2.3"), ("tls", "0"), ("root", "lockstep"), ("mqtt", "3.1.1,5")]
+            .map(|(k, v)| (k, v.to_owned()))
     );
     assert!(told[1].properties.contains(&("path", "/".to_owned())));
     let secure = Settings { mqtt: vec![("10.0.0.7:8883".parse().unwrap(), true)], ..settings(&[], &[]) };
-    assert_eq!(services(&secure)[0].service_type, "_secure-mqtt._tcp.local.");
+    let told = &services(&secure)[0];
+    assert_eq!(told.service_type, "_secure-mqtt._tcp.local.");
+    assert!(told.properties.contains(&("tls", "1".to_owned())), "{:?}", told.properties);
 }
 
 #[test]
@@ -70,6 +73,7 @@ async fn a_client_finds_the_hub() {
     assert_eq!((service.get_port(), service.get_hostname()), (1884, "my-pi.local."));
     assert_eq!(service.get_fullname(), "Küche._mqtt._tcp.local.");
     assert_eq!(service.get_property_val_str("root"), Some("lockstep"));
+    assert_eq!(service.get_property_val_str("product"), Some("lockstep"));
     advertisement.stop().await;
     client.shutdown().unwrap();
 }

@@ -75,13 +75,14 @@ pub(super) async fn ready(State(shared): State<Arc<Shared>>) -> Result<Json<Read
 pub(super) async fn metrics(State(shared): State<Arc<Shared>>, _: Access) -> Result<Response, Problem> {
     let nothing = || Problem::new(StatusCode::NOT_FOUND, "Figures are turned off.");
     let text = shared.settings.metrics.clone().ok_or_else(nothing)?;
-    let browsers = shared.settings.limits.browsers_max - shared.browsers.available_permits();
-    metrics::gauge!("lockstep_browsers").set(browsers as f64);
     metrics::gauge!("lockstep_engine_credit_used_ratio").set(shared.engine.credit_used());
     if let Ok(sizes) = shared.engine.sizes().await {
         metrics::gauge!("lockstep_retained_topics").set(sizes.retained as f64);
         metrics::gauge!("lockstep_retained_bytes").set(sizes.retained_bytes as f64);
         metrics::counter!("lockstep_publications_total").absolute(sizes.seq);
+        for (queue, length) in sizes.queues {
+            metrics::gauge!("lockstep_queue_length", "queue" => queue).set(length as f64);
+        }
     }
     let kind = "text/plain; version=0.0.4; charset=utf-8";
     Ok(([(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, "no-store")], text()).into_response())

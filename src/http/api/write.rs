@@ -23,6 +23,7 @@ use crate::{
         rejection::{Code, Rejection},
     },
     engine::Lane,
+    figures,
     http::{
         Shared,
         access::Access,
@@ -119,14 +120,11 @@ pub(super) async fn set(
 
 async fn submit(shared: &Shared, access: &Access, publish: Publish) -> Result<Done, Problem> {
     if !access.identity.may_publish(&publish.topic) {
+        figures::rejected(Code::Forbidden);
         let message = format!("You may not publish to `{}`.", publish.topic);
         return Err(Rejection::new(Code::Forbidden, message).into());
     }
-    let outcome = shared.engine.publish(Lane::Client, publish).await;
-    if let Err(rejection) = &outcome {
-        metrics::counter!("lockstep_rejections_total", "code" => rejection.code.as_str()).increment(1);
-    }
-    let accepted = outcome?;
+    let accepted = shared.engine.publish(Lane::Client, publish).await?;
     Ok(Done { seq: accepted.seq, rev: accepted.revision })
 }
 

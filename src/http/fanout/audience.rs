@@ -68,6 +68,8 @@ impl Key {
 pub(super) struct Audience {
     pub(super) ready: Vec<Ready>,
     pub(super) others: usize,
+    /// Values that were brought to it so far.
+    pub(super) levels: u64,
 }
 
 /// What a delivery needs to know of a browser, side by side in memory with its neighbours.

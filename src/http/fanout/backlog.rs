@@ -56,6 +56,8 @@ pub(super) struct Backlog {
     snaps: VecDeque<Snap>,
     /// Everything up to this place is written or in `parts`.
     since: u64,
+    /// The audience's [`levels`](super::audience::Audience::levels) when it fell behind, less what it was sent since.
+    levels_due: u64,
     events: VecDeque<(u64, Bytes)>,
     event_bytes: usize,
     /// Events were lost, or deletions are forgotten.
@@ -79,13 +81,14 @@ pub(super) enum Flushed {
 }
 
 impl Backlog {
-    /// The backlog of a browser that got everything up to `since`, but for `rest`.
-    pub(super) fn new(since: u64, rest: Option<Bytes>) -> Self {
+    /// The backlog of a browser that got everything up to `since`, but for `rest`: the first `levels` values of its audience.
+    pub(super) fn new(since: u64, rest: Option<Bytes>, levels: u64) -> Self {
         Self {
             parts: rest.into_iter().collect(),
             answers: VecDeque::new(),
             snaps: VecDeque::new(),
             since,
+            levels_due: levels,
             events: VecDeque::new(),
             event_bytes: 0,
             resync: false,
@@ -104,6 +107,16 @@ impl Backlog {
         self.event_bytes = 0;
         self.resync = true;
         std::mem::take(&mut self.events).len()
+    }
+
+    /// Its audience changes: from one that was brought so many values to one that was brought so many.
+    pub(super) fn change_audience(&mut self, levels_old: u64, levels_new: u64) {
+        self.levels_due = (self.levels_due + levels_new).saturating_sub(levels_old);
+    }
+
+    /// How many of the audience's `levels` values the browser was never sent, because newer ones took their place.
+    pub(super) const fn coalesced(&self, levels: u64) -> u64 {
+        levels.saturating_sub(self.levels_due)
     }
 
     /// Queues an answer; false when too many wait already.
@@ -202,6 +215,7 @@ impl Backlog {
                         break;
                     };
                     self.since = seq;
+                    self.levels_due += 1;
                     key.wire.frame(&frames::msg(topic.as_str(), payload, true, seq), &key.boot, Some(seq))
                 }
             };

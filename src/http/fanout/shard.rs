@@ -86,6 +86,8 @@ struct Counters {
     stalls: metrics::Counter,
     events_lost: metrics::Counter,
     cut: metrics::Counter,
+    coalesced: metrics::Counter,
+    behind: metrics::Gauge,
 }
 
 /// A publication of the round that is under way.
@@ -131,6 +133,8 @@ impl Shard {
                 stalls: metrics::counter!("lockstep_browser_stalls_total"),
                 events_lost: metrics::counter!("lockstep_browser_events_lost_total"),
                 cut: metrics::counter!("lockstep_browser_cut_total"),
+                coalesced: metrics::counter!("lockstep_browser_coalesced_total"),
+                behind: metrics::gauge!("lockstep_browsers_behind"),
             },
         }
     }
@@ -226,6 +230,8 @@ impl Shard {
             if matching.is_empty() {
                 continue;
             }
+            let levels = matching.iter().filter(|i| items[**i].publication.is_level()).count();
+            audience.levels += levels as u64;
             let written = write_round(key, audience, &mut items, &matching, &mut fallen_behind);
             self.counters.deliveries.increment(written);
         }
@@ -256,12 +262,12 @@ impl Shard {
     }
 
     fn fall_behind(&mut self, id: BrowserId, fallen: Option<Fallen>) {
-        let Some(Fallen { since, rest, events }) = fallen else {
+        let Some(Fallen { since, rest, events, levels_missed }) = fallen else {
             self.over(id, true);
             return;
         };
         self.counters.stalls.increment(1);
-        let mut backlog = Backlog::new(since, rest);
+        let mut backlog = Backlog::new(since, rest, self.levels_of(id).saturating_sub(levels_missed));
         for (seq, frame) in events {
             self.counters.events_lost.increment(backlog.push_event(seq, frame) as u64);
         }
@@ -271,7 +277,21 @@ impl Shard {
     /// Takes a ready browser out of its audience's ready ones and gives it `backlog`.
     fn set_behind(&mut self, id: BrowserId, backlog: Backlog) {
         self.take_out(id, State::Behind(Box::new(backlog)));
-        self.behind.insert(id);
+        if self.behind.insert(id) {
+            self.counters.behind.increment(1.0);
+        }
+    }
+
+    fn behind_no_more(&mut self, id: BrowserId) {
+        if self.behind.remove(&id) {
+            self.counters.behind.decrement(1.0);
+        }
+    }
+
+    /// How many values the audience of a browser was brought so far.
+    fn levels_of(&self, id: BrowserId) -> u64 {
+        let audience = self.browsers.get(&id).and_then(|browser| self.audiences.get(browser.audience));
+        audience.map_or(0, |(_, audience)| audience.levels)
     }
 
     /// Moves a browser out of its audience's ready ones, into `state`.
@@ -296,9 +316,12 @@ impl Shard {
         let Some(browser) = self.browsers.get_mut(&id) else { return };
         let Some((_, audience)) = self.audiences.get_mut(browser.audience) else { return };
         audience.others = audience.others.saturating_sub(1);
+        if let State::Behind(backlog) = &browser.state {
+            self.counters.coalesced.increment(backlog.coalesced(audience.levels));
+        }
         browser.state = State::Ready(audience.ready.len());
-        self.behind.remove(&id);
         audience.ready.push(Ready { id, outgoing: browser.outgoing.clone() });
+        self.behind_no_more(id);
     }
 
     fn take(&mut self, command: Command, stopping: bool) {
@@ -361,7 +384,8 @@ impl Shard {
             State::Ready(_) => match browser.outgoing.write_now(&frame) {
                 Err(_) => self.over(id, true),
                 Ok(bytes) if bytes < frame.len() => {
-                    self.set_behind(id, Backlog::new(since, Some(frame.slice(bytes..))))
+                    let levels = self.levels_of(id);
+                    self.set_behind(id, Backlog::new(since, Some(frame.slice(bytes..)), levels));
                 }
                 Ok(_) => {}
             },
@@ -381,7 +405,7 @@ impl Shard {
         let resume_from = resume.filter(|from| self.replica.remembers(*from));
         let snap = Snap { id: snap_id, filters, seq, resume_from, page: 0, after: None };
         if matches!(self.browsers.get(&id), Some(Browser { state: State::Ready(_), .. })) {
-            self.set_behind(id, Backlog::new(seq, None));
+            self.set_behind(id, Backlog::new(seq, None, self.levels_of(id)));
         }
         let Some(Browser { state: State::Behind(backlog), .. }) = self.browsers.get_mut(&id) else { return };
         if backlog.push_snap(snap) {
@@ -400,7 +424,7 @@ impl Shard {
             Wire::EventStream => Bytes::new(),
         };
         if matches!(self.browsers.get(&id), Some(Browser { state: State::Ready(_), .. })) {
-            self.set_behind(id, Backlog::new(self.replica.seq(), None));
+            self.set_behind(id, Backlog::new(self.replica.seq(), None, self.levels_of(id)));
         }
         if let Some(Browser { state: State::Behind(backlog), .. }) = self.browsers.get_mut(&id) {
             backlog.close(frame);
@@ -417,7 +441,7 @@ impl Shard {
     /// Writes nothing more to a browser; its session is told by the end of the connection.
     fn over(&mut self, id: BrowserId, cut: bool) {
         self.take_out(id, State::Over);
-        self.behind.remove(&id);
+        self.behind_no_more(id);
         if let Some(browser) = self.browsers.get(&id)
             && cut
         {
@@ -432,7 +456,7 @@ impl Shard {
             self.exit(browser.audience);
         }
         self.lingering.retain(|(_, lingering)| *lingering != id);
-        self.behind.remove(&id);
+        self.behind_no_more(id);
     }
 
     fn key_of(&self, id: BrowserId) -> Option<Arc<Key>> {
@@ -474,9 +498,14 @@ impl Shard {
             self.take_out(id, State::Over);
         }
         let new = self.enter(key);
+        let levels = |at: usize| self.audiences.get(at).map_or(0, |(_, audience)| audience.levels);
+        let (levels_old, levels_new) = (levels(old), levels(new));
         self.exit(old);
         if let Some(browser) = self.browsers.get_mut(&id) {
             browser.audience = new;
+            if let State::Behind(backlog) = &mut browser.state {
+                backlog.change_audience(levels_old, levels_new);
+            }
         }
         if was_ready {
             self.set_ready(id);
@@ -540,6 +569,8 @@ struct Fallen {
     since: u64,
     rest: Option<Bytes>,
     events: Vec<(u64, Bytes)>,
+    /// Values of the round that it did not get.
+    levels_missed: u64,
 }
 
 /// Writes the items `matching` to everybody of an audience who is ready; none in `fallen_behind` for who is gone.
@@ -587,10 +618,11 @@ fn write_round(
                     Some(last) => items[matching[last]].publication.seq,
                     None => items.first().map_or(0, |first| first.publication.seq - 1),
                 };
-                let missed = matching[reached..].iter().filter(|i| !items[**i].publication.is_level());
-                let events = missed.copied().collect::<Vec<_>>();
+                let missed = &matching[reached..];
+                let events: Vec<usize> = missed.iter().copied().filter(|i| !items[*i].publication.is_level()).collect();
+                let levels_missed = (missed.len() - events.len()) as u64;
                 let events = events.into_iter().map(|i| (items[i].publication.seq, items[i].frame(key))).collect();
-                fallen_behind.push((ready.id, Some(Fallen { since, rest, events })));
+                fallen_behind.push((ready.id, Some(Fallen { since, rest, events, levels_missed })));
             }
             Err(_) => fallen_behind.push((ready.id, None)),
         }

@@ -28,6 +28,8 @@ const BOOT: &str = "boot";
 const TOPICS: [&str; 6] = ["a", "a/b", "a/c", "b/c", "b", "c"];
 const FILTERS: [&[&str]; 5] = [&["#"], &["a/#"], &["+/c", "b"], &["a/b", "c"], &["a/+", "+"]];
 const BROWSERS: usize = 3;
+/// A browser that comes back may come to another one.
+const SHARDS: usize = 2;
 /// How long a browser may take nothing.
 const STALL_MAX: Duration = Duration::from_secs(10);
 
@@ -225,14 +227,16 @@ async fn start() -> (Fanout, EngineHandle, CancellationToken) {
         rooms_max: 1,
     };
     let (mut engine, handle) = Engine::new(Hub::new(spec), Clock::system(), EngineLimits::default());
-    let outlet = engine.outlet();
+    let outlets: Vec<_> = (0..SHARDS).map(|_| engine.outlet()).collect();
     engine.start(Vec::new(), 0);
     let stop = CancellationToken::new();
     tokio::spawn(engine.run(stop.clone().cancelled_owned()));
-    let (fanout, mut commands) = Fanout::new(1);
-    let snapshot = handle.snapshot(vec![Filter::parse("#").expect("filter")]).await.expect("a snapshot");
-    let shard = Shard::new(snapshot, BOOT.into(), STALL_MAX);
-    tokio::spawn(shard.run(outlet, commands.remove(0), stop.clone()));
+    let (fanout, commands) = Fanout::new(SHARDS);
+    for (outlet, commands) in outlets.into_iter().zip(commands) {
+        let snapshot = handle.snapshot(vec![Filter::parse("#").expect("filter")]).await.expect("a snapshot");
+        let shard = Shard::new(snapshot, BOOT.into(), STALL_MAX);
+        tokio::spawn(shard.run(outlet, commands, stop.clone()));
+    }
     (fanout, handle, stop)
 }
 
@@ -307,13 +311,17 @@ async fn check(client: &Client, engine: &EngineHandle, events: &BTreeMap<u64, &s
     assert!(client.pending_snaps.is_empty(), "a snapshot never came");
     let matches = |topic: &str| client.filters.iter().any(|filter| filter.matches(topic));
     let snapshot = engine.snapshot(client.filters.iter().cloned().collect()).await.expect("a snapshot");
-    let theirs: BTreeMap<String, u64> =
-        snapshot.values.iter().map(|value| (value.topic.to_string(), value.seq)).collect();
-    let ours: BTreeMap<String, u64> = client
+    let text = |payload: &[u8]| {
+        let text = || Value::String(String::from_utf8_lossy(payload).into_owned());
+        serde_json::from_slice(payload).unwrap_or_else(|_| text())
+    };
+    let theirs: BTreeMap<String, (u64, Value)> =
+        snapshot.values.iter().map(|value| (value.topic.to_string(), (value.seq, text(&value.payload)))).collect();
+    let ours: BTreeMap<String, (u64, Value)> = client
         .known
         .iter()
         .filter(|(topic, _)| matches(topic))
-        .map(|(topic, (seq, _))| (topic.clone(), *seq))
+        .map(|(topic, known)| (topic.clone(), known.clone()))
         .collect();
     assert_eq!(ours, theirs);
     assert!(client.events.iter().all(|seq| events.contains_key(seq)), "{:?} of {events:?}", client.events);

@@ -27,6 +27,7 @@ use crate::{
         topic::Topic,
     },
     engine::{EngineHandle, Lane, Outcome},
+    figures,
 };
 
 /// The room of a client that names none.
@@ -85,6 +86,7 @@ pub(super) fn listen(socket: &SocketRef, mailbox: &Arc<Mailbox>) {
                 }
                 Err(rejection) => {
                     if post(&socket, &mailbox, None, event) {
+                        figures::rejected(rejection.code);
                         answer(&socket, &rejection, event, None);
                     }
                 }
@@ -109,6 +111,7 @@ fn post(socket: &SocketRef, mailbox: &Mailbox, wish: Option<Wish>, event: &str) 
     match mailbox.post(wish) {
         Posted::Waits => true,
         Posted::Rejected(rejection) => {
+            figures::rejected(rejection.code);
             answer(socket, &rejection, event, None);
             true
         }
