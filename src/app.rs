@@ -133,11 +133,7 @@ async fn serve_async(config: Config, policy: Policy, ready_json: bool) -> anyhow
         outlet: door_outlet,
         clock: clock.clone(),
         policy: policy.clone(),
-        settings: mqtt::Settings {
-            root: config.root.to_string(),
-            server_keep_alive: config.mqtt_server_keep_alive,
-            ..mqtt::Settings::default()
-        },
+        settings: config.mqtt.clone(),
     })
     .await?;
     let tls_addresses: Vec<SocketAddr> =

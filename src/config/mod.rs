@@ -4,13 +4,13 @@
 
 mod http;
 mod layers;
+mod mqtt;
 mod raw;
 
 use std::{
     env,
     net::SocketAddr,
     path::{Path, PathBuf},
-    time::Duration,
 };
 
 pub use layers::{Fault, Overrides};
@@ -60,8 +60,8 @@ pub struct Config {
     pub mqtt_listen: Vec<SocketAddr>,
     /// Where MQTT listens with TLS.
     pub mqtt_listen_tls: Vec<SocketAddr>,
-    /// The longest keep-alive of MQTT 5 clients; none leaves it to them.
-    pub mqtt_server_keep_alive: Option<Duration>,
+    /// How the door behaves, and what bounds it.
+    pub mqtt: crate::mqtt::Settings,
     /// The hub's certificate chain.
     pub tls_certificate_file: PathBuf,
     /// The certificate's key.
@@ -136,6 +136,7 @@ impl Config {
         let http_listen_tls = addresses("http.listen_tls", &raw.http.listen_tls.0, fault);
         let mqtt_listen = addresses("mqtt.listen", &raw.mqtt.listen.0, fault);
         let mqtt_listen_tls = addresses("mqtt.listen_tls", &raw.mqtt.listen_tls.0, fault);
+        let mqtt = mqtt::settings(&raw.mqtt, &root, fault);
         let base_path = raw.http.base_path.trim_end_matches('/').to_owned();
         if !(base_path.is_empty() || (base_path.starts_with('/') && !base_path.contains(['?', '#', ' ']))) {
             fault("http.base_path", "a path begins with `/`, as in \"/hub\"".to_owned());
@@ -183,9 +184,7 @@ impl Config {
             http_listen_tls,
             mqtt_listen,
             mqtt_listen_tls,
-            mqtt_server_keep_alive: Some(raw.mqtt.server_keep_alive_seconds)
-                .filter(|seconds| *seconds > 0)
-                .map(|seconds| Duration::from_secs(seconds.into())),
+            mqtt,
             tls_certificate_file: or_in_data_dir(raw.tls.certificate_file, "tls/hub.pem"),
             tls_key_file: or_in_data_dir(raw.tls.key_file, "tls/hub.key"),
             tls_client_ca_file: Some(raw.tls.client_ca_file).filter(|path| !path.as_os_str().is_empty()),

@@ -63,6 +63,41 @@ pub(super) struct RawMqtt {
     pub(super) listen: OneOrMany,
     pub(super) listen_tls: OneOrMany,
     pub(super) server_keep_alive_seconds: u16,
+    pub(super) forbidden_filters: Vec<String>,
+    pub(super) limits: RawMqttLimits,
+}
+
+/// What bounds the door; durations have their unit in the name.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawMqttLimits {
+    pub(super) connections_max: usize,
+    pub(super) connections_per_address_max: usize,
+    pub(super) sessions_max: usize,
+    pub(super) connect_timeout_ms: u64,
+    pub(super) connect_bytes_max: usize,
+    pub(super) packet_bytes_max: u32,
+    pub(super) client_id_bytes_max: usize,
+    pub(super) filters_per_session_max: usize,
+    pub(super) filters_max: usize,
+    pub(super) topic_bytes_max: usize,
+    pub(super) topic_levels_max: usize,
+    pub(super) receive_maximum: u16,
+    pub(super) inflight_max: u16,
+    pub(super) topic_alias_max: u16,
+    pub(super) queue_messages_max: usize,
+    pub(super) queue_bytes_max: usize,
+    pub(super) queue_bytes_total_max: usize,
+    pub(super) publishes_per_second_max: u32,
+    pub(super) session_expiry_max_seconds: u64,
+    pub(super) reader_patience_ms: u64,
+    pub(super) reader_stall_ms: u64,
+    pub(super) goodbye_timeout_ms: u64,
+    pub(super) router_timeout_ms: u64,
+    pub(super) router_segment_bytes: usize,
+    pub(super) router_segments: usize,
+    pub(super) router_names_max: usize,
+    pub(super) ring_bytes_max: usize,
 }
 
 #[derive(Debug, Deserialize)]

@@ -28,6 +28,7 @@ fn the_annotated_file_is_what_the_domain_has_as_defaults() {
     assert_eq!(config.limits, EngineLimits::default());
     assert_eq!(config.http_limits, crate::http::Limits::default());
     assert!((1..=4).contains(&config.http_writers));
+    assert_eq!(config.mqtt, crate::mqtt::Settings::default());
     assert_eq!(config.rooms_max, crate::domain::hub::ROOMS_MAX_DEFAULT);
     assert_eq!(config.rooms.len(), 1);
     assert_eq!(config.rooms[0].things, config.things);
@@ -55,6 +56,10 @@ fn every_fault_is_one_line_that_says_where_and_what_is_allowed() {
         ("[limits]\nrooms_max = 0\n", "FILE: `limits.rooms_max` is `0`: 1 to 1000 is allowed"),
         ("[http]\nwriters = 65\n", "FILE: `http.writers` is `65`: 0 to 64 is allowed"),
         ("[http.limits]\nstall_max_ms = 1\n", "FILE: `http.limits.stall_max_ms` is `1`: 100 to 600000 is allowed"),
+        ("[mqtt.limits]\nrouter_segments = 1\n", "FILE: `mqtt.limits.router_segments` is `1`: 2 to 1024 is allowed"),
+        ("[mqtt.limits]\nqueue_bytes_total_max = 70000\n", "cannot be more than queue_bytes_total_max"),
+        ("[mqtt.limits]\nreceive_maximum = 70000\n", "receive_maximum"),
+        ("[mqtt]\nforbidden_filters = [\"a/#/b\"]\n", "FILE: `mqtt.forbidden_filters`: `a/#/b` is no filter"),
         ("[security]\nanonymous = \"all\"\n", "anonymous"),
         ("[hub]\nroot = \"A b\"\n", "FILE: `hub.root` is `A b`: `A b` is no id"),
         ("[[things]]\nid = \"s\"\nkind = \"slider\"\nmin = 5.0\nmax = 1.0\n", "FILE: `things`: of `s`, `max` is 1"),
@@ -71,6 +76,13 @@ fn every_fault_is_one_line_that_says_where_and_what_is_allowed() {
         assert!(faults[0].contains(expected), "{text}: {faults:?}");
         assert!(!faults[0].contains('\n'), "{faults:?}");
     }
+}
+
+#[test]
+fn the_file_for_the_interoperability_tests_is_sound() {
+    let config = load(include_str!("../../config/paho.toml"), &[]).unwrap();
+    assert_eq!(config.mqtt.server_keep_alive.unwrap().as_secs(), 60);
+    assert_eq!(config.mqtt.forbidden_filters.len(), 2);
 }
 
 #[test]

@@ -22,7 +22,7 @@ use super::{
     reason::Reason,
     session::Attach,
     settings::limit_met,
-    socket::Stream,
+    socket::{Stream, linger},
     state::{ConnectionGuard, State, TooMany},
 };
 use crate::{
@@ -256,5 +256,10 @@ async fn refuse(state: &State, mut stream: Box<dyn Stream>, version: Version, re
         let _ = stream.write_all(&out).await;
         let _ = stream.shutdown().await;
     };
-    let _ = tokio::time::timeout(state.settings.limits.goodbye_timeout, goodbye).await;
+    let limit = state.settings.limits.goodbye_timeout;
+    let _ = tokio::time::timeout(limit, goodbye).await;
+    tokio::select! {
+        () = linger(&mut stream, limit) => {}
+        () = state.cancel.cancelled() => {}
+    }
 }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::domain::topic::Filter;
+
 /// How the door behaves.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
@@ -9,13 +11,20 @@ pub struct Settings {
     pub root: String,
     /// The keep-alive that v5 clients are told to use instead of a longer one of their own, or of none; [`None`] leaves it to them.
     pub server_keep_alive: Option<Duration>,
+    /// Filters that nobody may subscribe to; wider ones do not bring their topics.
+    pub forbidden_filters: Vec<Filter>,
     /// What bounds it.
     pub limits: Limits,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { root: "lockstep".to_owned(), server_keep_alive: None, limits: Limits::default() }
+        Self {
+            root: "lockstep".to_owned(),
+            server_keep_alive: None,
+            forbidden_filters: Vec::new(),
+            limits: Limits::default(),
+        }
     }
 }
 

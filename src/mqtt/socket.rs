@@ -11,7 +11,7 @@ use std::{
 
 use bytes::{Buf, BytesMut};
 use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf},
     time::Instant,
 };
 
@@ -22,6 +22,9 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 
 /// Bytes read in one go.
 const READ_BYTES: usize = 32 << 10;
+
+/// Bytes thrown away in one go.
+const LINGER_BYTES: usize = 4 << 10;
 
 /// Room for bytes to write that a quiet client keeps.
 const KEPT_BYTES: usize = 1 << 10;
@@ -125,7 +128,7 @@ impl Socket {
     }
 
     /// Writes what is left and closes, for as long as `limit` allows.
-    pub(super) async fn close(mut self, limit: std::time::Duration) {
+    pub(super) async fn close(&mut self, limit: std::time::Duration) {
         let closing = async {
             poll_fn(|cx| {
                 while !self.out.is_empty() {
@@ -143,6 +146,20 @@ impl Socket {
         // Whoever does not take the last bytes in time does without them.
         let _ = tokio::time::timeout(limit, closing).await;
     }
+
+    /// Throws away what still comes, until the other side closes or `limit` is over.
+    pub(super) async fn linger(&mut self, limit: std::time::Duration) {
+        linger(&mut self.stream, limit).await;
+    }
+}
+
+/// Reads and throws away, until the other side closes or `limit` is over: a socket that is closed with bytes unread resets the
+/// connection, and what was sent last is lost with it (RFC 1122 §4.2.2.13).
+pub(super) async fn linger(stream: &mut Box<dyn Stream>, limit: std::time::Duration) {
+    let mut scratch = [0; LINGER_BYTES];
+    let reading = async { while matches!(stream.read(&mut scratch).await, Ok(length) if length > 0) {} };
+    // Whoever does not close in time is closed.
+    let _ = tokio::time::timeout(limit, reading).await;
 }
 
 impl std::fmt::Debug for Socket {

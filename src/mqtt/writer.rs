@@ -121,7 +121,8 @@ impl Flow {
     /// QoS 1 and 2 publications after `seq`, as the router would have delivered them.
     pub(super) fn missed_since(&self, seq: u64, matches: impl Fn(&str) -> bool) -> Vec<(Bytes, Bytes)> {
         let ring = self.ring.lock().unwrap_or_else(PoisonError::into_inner);
-        let later = ring.entries.iter().filter(|publication| publication.seq > seq);
+        let first = ring.entries.partition_point(|publication| publication.seq <= seq);
+        let later = ring.entries.range(first..);
         later
             .filter(|publication| matches(publication.topic.as_str()))
             .map(|publication| {

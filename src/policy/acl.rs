@@ -124,7 +124,7 @@ fn parse_rule(rest: &str, whom: Whom) -> Result<Line, String> {
 }
 
 /// Whether every topic that `narrow` matches is matched by `wide` too.
-pub(super) fn covers(wide: &Filter, narrow: &Filter) -> bool {
+pub(crate) fn covers(wide: &Filter, narrow: &Filter) -> bool {
     let mut narrow_levels = narrow.as_str().split('/');
     for level in wide.as_str().split('/') {
         if level == "#" {

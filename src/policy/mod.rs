@@ -16,6 +16,7 @@ use std::{
 
 use tokio::sync::{Semaphore, watch};
 
+pub(crate) use acl::covers;
 use acl::{Acl, Subject};
 use attempts::Attempts;
 pub use identity::{Identity, ReadRights, Role};

@@ -188,6 +188,12 @@ impl Session {
 
     pub(super) fn may_receive(&self, topic: &[u8]) -> bool {
         let Some(access) = &self.access else { return false };
+        let forbidden = &self.state.settings.forbidden_filters;
+        if !forbidden.is_empty()
+            && std::str::from_utf8(topic).is_ok_and(|topic| forbidden.iter().any(|forbidden| forbidden.matches(topic)))
+        {
+            return false;
+        }
         access.read_rights().is_everything() || std::str::from_utf8(topic).is_ok_and(|topic| access.may_receive(topic))
     }
 

@@ -121,6 +121,9 @@ impl Session {
         match packet {
             Packet::Publish(publish) => {
                 Stats::count(&self.state.stats.publishes_received);
+                if let Err(fault) = self.count(&publish) {
+                    return self.hold_fault(fault);
+                }
                 self.held_bytes += bytes;
                 self.held.push_back(Held::Publish(publish));
             }
@@ -239,6 +242,7 @@ impl Session {
                     batch.push(publish);
                 }
                 Some(Held::Publish(publish)) => {
+                    self.held_ids.remove(&publish.id);
                     self.held_bytes = self.held_bytes.saturating_sub(publish.topic.len() + publish.payload.len());
                     match self.admit(publish) {
                         Ok(Some((admitted, owes))) => {
@@ -260,6 +264,7 @@ impl Session {
         }
         if let Some(fault) = fault {
             self.held.clear();
+            self.held_ids.clear();
             self.hold_fault(fault);
         }
         if batch.is_empty() && !owed.iter().any(|owed| owed.qos != Qos::AtMostOnce) {
@@ -306,7 +311,7 @@ impl Session {
     /// Checks a publish: nothing for one that was there before, a fault for one that ends the connection.
     fn admit(&mut self, publish: Publish) -> Result<Option<(Option<Admitted>, Owed)>, Fault> {
         let topic = self.topic_of(&publish)?;
-        if publish.qos != Qos::AtMostOnce && !self.is_new(&publish)? {
+        if publish.qos != Qos::AtMostOnce && !self.is_new(&publish) {
             return Ok(None);
         }
         let refused = self.refusal(&topic);
@@ -355,36 +360,48 @@ impl Session {
         Ok(topic)
     }
 
-    /// Whether a QoS 1 or 2 publish has not been there before (MQTT 5 §4.3.3); counts it (§4.9).
-    fn is_new(&mut self, publish: &Publish) -> Result<bool, Fault> {
-        let epoch = self.epoch;
-        if publish.qos == Qos::ExactlyOnce {
-            match self.receiving.get_mut(&publish.id) {
-                Some(Receiving::Received) => {
-                    self.acknowledge(AckKind::Pubrec, publish.id, Reason::SUCCESS, "");
-                    return Ok(false);
-                }
-                Some(Receiving::Submitted { epoch: wanted_by }) => {
-                    *wanted_by = epoch;
-                    return Ok(false);
-                }
-                None => {}
-            }
+    /// Counts a QoS 1 or 2 publish as it is read (MQTT 5 §4.9): what is read behind it, such as a PUBREL, may be carried out before
+    /// it, and must not make room for it.
+    fn count(&mut self, publish: &Publish) -> Result<(), Fault> {
+        let counts = self.version == Version::V5 && publish.qos != Qos::AtMostOnce;
+        // What is sent again was counted the first time.
+        if !counts || self.receiving.contains_key(&publish.id) {
+            return Ok(());
         }
-        let under_way = self.unanswered + self.receiving.len();
-        if self.version == Version::V5 && under_way >= usize::from(self.state.settings.limits.receive_maximum) {
+        self.held_ids.insert(publish.id);
+        let under_way = self.unanswered + self.receiving.len() + self.held_ids.len();
+        if under_way > usize::from(self.state.settings.limits.receive_maximum) {
             limit_met("receive_maximum");
             return Err(Fault {
                 reason: Reason::RECEIVE_MAXIMUM_EXCEEDED,
                 text: "More publishes are unacknowledged than allowed.",
             });
         }
+        Ok(())
+    }
+
+    /// Whether a QoS 1 or 2 publish has not been there before (MQTT 5 §4.3.3).
+    fn is_new(&mut self, publish: &Publish) -> bool {
+        let epoch = self.epoch;
+        if publish.qos == Qos::ExactlyOnce {
+            match self.receiving.get_mut(&publish.id) {
+                Some(Receiving::Received) => {
+                    self.acknowledge(AckKind::Pubrec, publish.id, Reason::SUCCESS, "");
+                    return false;
+                }
+                Some(Receiving::Submitted { epoch: wanted_by }) => {
+                    *wanted_by = epoch;
+                    return false;
+                }
+                None => {}
+            }
+        }
         if publish.qos == Qos::ExactlyOnce {
             self.receiving.insert(publish.id, Receiving::Submitted { epoch });
         } else {
             self.unanswered += 1;
         }
-        Ok(true)
+        true
     }
 
     fn refusal(&self, topic: &Topic) -> Option<(Reason, &'static str)> {
@@ -406,6 +423,7 @@ impl Session {
     pub(super) fn forget_held(&mut self) {
         let own: VecDeque<Held> = self.held.drain(..).filter(|held| matches!(held, Held::Own(_))).collect();
         self.held = own;
+        self.held_ids.clear();
         self.held_bytes = 0;
     }
 }

@@ -162,12 +162,22 @@ impl Session {
         );
         let limit = self.state.settings.limits.goodbye_timeout;
         let guard = online._guard;
-        let socket = online.socket;
+        let mut socket = online.socket;
+        // Who is told something still sends: the reason would be lost with a connection that is reset.
+        let lingers = reason.is_error() && reason != Reason::SHUTTING_DOWN;
+        let stop = self.state.cancel.clone();
         self.state.tracker.spawn(async move {
             socket.close(limit).await;
+            if lingers {
+                tokio::select! {
+                    () = socket.linger(limit) => {}
+                    () = stop.cancelled() => {}
+                }
+            }
             drop(guard);
         });
         self.held.retain(|held| matches!(held, Held::Own(_)));
+        self.held_ids.clear();
         self.queue.keep_lasting();
         self.holding_since = None;
         self.holds.release();

@@ -17,7 +17,7 @@ mod subscribe;
 mod subscriptions;
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{HashMap, HashSet, VecDeque},
     future::Future,
     io,
     net::IpAddr,
@@ -119,6 +119,8 @@ pub(super) struct Session {
 
     held: VecDeque<Held>,
     held_bytes: usize,
+    /// The identifiers of the QoS 1 and 2 publishes among them.
+    held_ids: HashSet<u16>,
     submitting: Option<Submitting>,
     answers: VecDeque<Answer>,
     receiving: HashMap<u16, Receiving>,
@@ -191,6 +193,7 @@ impl Session {
             version: Version::V5,
             held: VecDeque::new(),
             held_bytes: 0,
+            held_ids: HashSet::new(),
             submitting: None,
             answers: VecDeque::new(),
             receiving: HashMap::new(),

@@ -3,7 +3,10 @@
 //! The order makes it complete: first the router confirms the subscription, then the engine's snapshot is taken. Everything later than
 //! the snapshot comes through the router; what comes through it although the snapshot has it is dropped, for the new subscription only.
 
-use std::{collections::HashSet, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use bytes::Bytes;
 use tokio::time::Instant;
@@ -14,13 +17,14 @@ use crate::{
     engine::{Retained, Snapshot, Stopped},
     mqtt::{
         frame,
-        header::Message,
+        header::{self, Message},
         packet::{RetainHandling, Subscribe, SubscribeEntry, Unsubscribe},
         reason::Reason,
         router::{Delivered, Gone, Link},
         settings::limit_met,
         shared::Member,
     },
+    policy,
 };
 
 /// A SUBSCRIBE that is being carried out.
@@ -37,6 +41,8 @@ pub(super) struct Subscribing {
     pub(super) snapshot: Option<Pending<Result<Snapshot, Stopped>>>,
     /// What arrived for a new subscription before the snapshot.
     waiting: Vec<(u32, Bytes, Message, Option<u64>)>,
+    /// What was published for a new subscription before the router had it.
+    meanwhile: Vec<(u32, Bytes, Message)>,
 }
 
 impl Subscribing {
@@ -60,6 +66,7 @@ impl Session {
             unconfirmed: 0,
             snapshot: None,
             waiting: Vec::new(),
+            meanwhile: Vec::new(),
         };
         let mut orders = Vec::new();
         for entry in subscribe.entries {
@@ -102,6 +109,11 @@ impl Session {
         }
         if subscription.group.is_some() && entry.no_local {
             return Err("A shared subscription cannot leave out one's own messages.");
+        }
+        let forbidden = &self.state.settings.forbidden_filters;
+        if forbidden.iter().any(|forbidden| policy::covers(forbidden, &subscription.filter)) {
+            metrics::counter!("lockstep_mqtt_denied_total", "action" => "subscribe").increment(1);
+            return Ok(Reason::UNSPECIFIED);
         }
         if !self.access.as_ref().is_some_and(|access| access.may_subscribe(&subscription.filter)) {
             metrics::counter!("lockstep_mqtt_denied_total", "action" => "subscribe").increment(1);
@@ -209,6 +221,7 @@ impl Session {
     }
 
     fn ask_for_snapshot(&mut self) {
+        self.take_published_meanwhile();
         let Some(subscribing) = &mut self.subscribing else { return };
         subscribing.unconfirmed = 0;
         let filters: Vec<Filter> = subscribing.replays.iter().map(|(_, filter)| filter.clone()).collect();
@@ -217,6 +230,21 @@ impl Session {
         }
         let engine = self.state.engine.clone();
         subscribing.snapshot = Some(Box::pin(async move { engine.snapshot(filters).await }));
+    }
+
+    /// QoS 1 and 2 that were published after the SUBSCRIBE was read and before the router had it: a client that knows that it has sent
+    /// its SUBSCRIBE may rely on them.
+    fn take_published_meanwhile(&mut self) {
+        let Some(subscribing) = &mut self.subscribing else { return };
+        for number in &subscribing.fresh {
+            let Some(entry) = self.subscriptions.get(*number) else { continue };
+            let filter = &entry.subscription.filter;
+            for (topic, payload) in self.state.flow.missed_since(entry.last_seq, |topic| filter.matches(topic)) {
+                if let Some(message) = header::decode(payload) {
+                    subscribing.meanwhile.push((*number, topic, message));
+                }
+            }
+        }
     }
 
     /// The retained values are here: SUBACK, then they, then what arrived meanwhile.
@@ -236,14 +264,26 @@ impl Session {
             values.extend(self.state.sys.values());
         }
         let values: Arc<Vec<Retained>> = Arc::new(values);
-        for number in &subscribing.fresh {
-            if let Some(entry) = self.subscriptions.get_mut(*number) {
+        for (number, _) in &subscribing.replays {
+            if subscribing.fresh.contains(number)
+                && let Some(entry) = self.subscriptions.get_mut(*number)
+            {
                 entry.snapshot_seq = seq;
             }
         }
         for (number, _) in &subscribing.replays {
             if !values.is_empty() && self.online.is_some() {
                 self.queue.push_replay(Replay { subscription: *number, values: Arc::clone(&values), next: 0 });
+            }
+        }
+        let mut newest = HashMap::new();
+        for (number, topic, message) in subscribing.meanwhile {
+            newest.insert(number, message.seq);
+            self.deliver(number, topic, message, None);
+        }
+        for (number, seq) in newest {
+            if let Some(entry) = self.subscriptions.get_mut(number) {
+                entry.replayed_seq = seq;
             }
         }
         for (number, topic, message, place) in subscribing.waiting {
@@ -359,7 +399,7 @@ impl Session {
         let missed = self.state.flow.missed_since(after, |topic| filter.matches(topic));
         let mut newest = after;
         for (topic, payload) in missed {
-            if let Some(message) = crate::mqtt::header::decode(payload) {
+            if let Some(message) = header::decode(payload) {
                 newest = newest.max(message.seq);
                 self.deliver(number, topic, message, None);
             }

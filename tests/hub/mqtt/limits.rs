@@ -5,8 +5,10 @@ use std::{
     time::{Duration, Instant},
 };
 
+use lockstep::{domain::topic::Filter, mqtt};
+
 use super::{
-    client::{Client, Connect, Publish},
+    client::{Client, Connect, DISCONNECT, PUBCOMP, PUBREC, Publish},
     rig::{LIMIT, Rig},
 };
 
@@ -198,4 +200,50 @@ async fn a_publish_rate_is_held_not_refused() {
     }
     let took = began.elapsed();
     assert!((Duration::from_millis(800)..Duration::from_secs(3)).contains(&took), "{took:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_sends_too_much_hears_the_reason_while_it_goes_on_answering() {
+    let rig = Rig::start().await;
+    let mut client = rig.v5("eager").await;
+    let maximum = mqtt::Limits::default().receive_maximum;
+    let mut bytes = bytes::BytesMut::new();
+    for id in 1..=maximum + 1 {
+        bytes.extend_from_slice(&client.publish_bytes(&Publish {
+            topic: "t",
+            payload: b"x",
+            qos: 2,
+            id,
+            ..Publish::default()
+        }));
+    }
+    client.raw(&bytes).await;
+    // A connection that is closed on what is still sent would be reset, and the reason lost.
+    loop {
+        let packet = client.next().await.expect("the reason is lost");
+        match packet.kind {
+            PUBREC => client.send(0x62, &packet.body[..2]).await,
+            PUBCOMP => {}
+            DISCONNECT => break assert_eq!(packet.body[0], 0x93),
+            _ => panic!("{packet:?}"),
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_forbidden_filter_is_refused_to_everybody_and_comes_on_no_wider_one() {
+    let rig = Rig::with(|settings| settings.forbidden_filters = vec![Filter::parse("secret/+").unwrap()]).await;
+    for mut client in [rig.v5("five").await, rig.v311("three").await] {
+        assert_eq!(
+            client.subscribe_with(&[("secret/a", 2), ("secret/#", 1), ("secret/a/b", 1)], &[]).await,
+            [0x80, 1, 1]
+        );
+        for topic in ["secret/a", "secret/a/b"] {
+            client.publish(topic, "x", 1, false).await;
+        }
+        for _ in 0..2 {
+            assert_eq!(client.message().await.topic, "secret/a/b");
+        }
+        client.quiet().await;
+    }
 }
