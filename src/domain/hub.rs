@@ -3,17 +3,12 @@
 //! The retained tree, `seq`, limits of the tree and time's passing do not belong here: the engine has those. Rights do not
 //! either: whoever hands a publish in has checked them.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
-
-use serde_json::{Map, Value};
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     id::{Id, RESERVED_ROOMS},
     origin::Origin,
-    publication::{Accepted, Level, Publication, Publish, Qos},
+    publication::{Accepted, Level, Publication, Publish},
     rejection::{Code, Rejection},
     thing::{Effect, Finished},
     time::{Mono, Now},
@@ -26,6 +21,8 @@ mod info;
 mod people;
 mod references;
 mod room;
+mod start;
+mod tell;
 
 use address::Address;
 pub use info::RoomChange;
@@ -34,6 +31,7 @@ pub use people::{MemberKind, Presence};
 use references::References;
 use room::{Room, Slot};
 pub use room::{RoomSpec, ThingSpec};
+use tell::{by, free, owned};
 
 /// How many rooms a hub may have, unless configured otherwise.
 pub const ROOMS_MAX_DEFAULT: usize = 100;
@@ -112,83 +110,6 @@ impl Hub {
             revision: 0,
             revision_ceiling: u64::MAX,
         }
-    }
-
-    /// Takes up what was retained when the hub stopped, and says what everybody shall see now: every state and leaf, and
-    /// `hub/info`. Call it once, before anything else.
-    ///
-    /// `revision` is the newest revision that may have been given before; no revision up to it is given again.
-    pub fn start<'a>(
-        &mut self,
-        restored: impl IntoIterator<Item = (&'a Topic, &'a [u8])>,
-        revision: u64,
-        now: Now,
-    ) -> Reaction {
-        self.revision = revision;
-        let mut reaction = Reaction::default();
-        let mut states: Vec<(Id, Id, Map<String, Value>)> = Vec::new();
-        for (topic, payload) in restored {
-            match self.address(topic) {
-                Some(Address::HubLeaf("info")) => self.restore_rooms(payload),
-                Some(Address::ThingLeaf { room, thing, leaf: "state" }) => {
-                    if let (Ok(room), Ok(thing), Ok(state)) =
-                        (room.parse(), thing.parse(), serde_json::from_slice(payload))
-                    {
-                        states.push((room, thing, state));
-                    }
-                }
-                Some(Address::Device { device, leaf }) => {
-                    let _ = self.people.device_said(device, leaf, payload, now.wall);
-                }
-                _ => {}
-            }
-        }
-        // No state may give a revision that another one of them has.
-        let revisions = states.iter().filter_map(|(_, _, state)| state.get("rev")?.as_u64());
-        self.revision = revisions.filter(|rev| *rev <= REVISION_MAX).fold(self.revision, u64::max);
-        let mut told = BTreeSet::new();
-        for (room, thing, state) in states {
-            if self.restore_thing(&room, &thing, &state, now, &mut reaction) {
-                told.insert((room, thing));
-            }
-        }
-        for (room, thing) in self.addresses().into_iter().filter(|address| !told.contains(address)) {
-            self.publish_thing(&room, &thing, now, true, &mut reaction);
-        }
-        for room in self.rooms.keys().cloned().collect::<Vec<_>>() {
-            self.publish_people(&room, &mut reaction);
-        }
-        self.publish_info(&mut reaction);
-        reaction
-    }
-
-    /// Tells whether the state that came back is another one now, and so was published already.
-    fn restore_thing(
-        &mut self,
-        room: &Id,
-        thing: &Id,
-        state: &Map<String, Value>,
-        now: Now,
-        reaction: &mut Reaction,
-    ) -> bool {
-        let Some(slot) = self.rooms.get_mut(room).and_then(|room| room.things.get_mut(thing)) else { return false };
-        slot.revision = state.get("rev").and_then(Value::as_u64).filter(|rev| *rev <= REVISION_MAX).unwrap_or(0);
-        slot.by = state.get("by").and_then(Value::as_str).unwrap_or("hub").into();
-        let effect = slot.thing.restore(state, now);
-        // A state that came back as it was is no change: its revision and its author stay.
-        let as_it_was = slot.thing.state(now).to_map().iter().all(|(name, value)| state.get(name) == Some(value));
-        if !as_it_was {
-            self.changed(room, thing, &Origin::Hub, effect, now, reaction);
-        }
-        !as_it_was
-    }
-
-    fn addresses(&self) -> Vec<(Id, Id)> {
-        let pairs = |(id, room): (&Id, &Room)| {
-            let id = id.clone();
-            room.things.keys().map(move |thing| (id.clone(), thing.clone())).collect::<Vec<_>>()
-        };
-        self.rooms.iter().flat_map(pairs).collect()
     }
 
     /// No revision above `ceiling` is given to a command: the disk knows of those up to it, so that after a crash none repeats.
@@ -402,46 +323,6 @@ impl Hub {
         revision
     }
 
-    /// Publishes a thing's state and those of its leaves that changed (all of them, where `everything` is asked for), and
-    /// notes when the thing wants to be woken.
-    fn publish_thing(&mut self, room: &Id, thing: &Id, now: Now, everything: bool, reaction: &mut Reaction) {
-        let Some(slot) = self.rooms.get_mut(room).and_then(|room| room.things.get_mut(thing)) else { return };
-        let topic = |leaf: &str| Topic::of(&[self.spec.root.as_str(), room.as_str(), thing.as_str(), leaf]);
-        let state =
-            slot.thing.state(now).with("rev", slot.revision).with("by", &*slot.by).with("sent_at", now.wall.unix_ms());
-        reaction.publications.push(owned(topic("state"), state.to_json(), Level::Retained));
-        let leaves = slot.thing.leaves();
-        for (leaf, text) in &leaves {
-            if everything || !slot.leaves.contains(&(*leaf, text.clone())) {
-                reaction.publications.push(owned(topic(leaf), text.clone(), Level::Derived));
-            }
-        }
-        slot.leaves = leaves;
-        self.publish_reading(room, thing, now, everything, reaction);
-    }
-
-    /// Publishes the thing's reading where it is another one now, and notes when the thing wants to be woken.
-    fn publish_reading(&mut self, room: &Id, thing: &Id, now: Now, everything: bool, reaction: &mut Reaction) {
-        let Some(slot) = self.rooms.get_mut(room).and_then(|room| room.things.get_mut(thing)) else { return };
-        if let Some((leaf, text)) = slot.thing.reading(now)
-            && (everything || slot.reading.as_deref() != Some(&text))
-        {
-            let topic = Topic::of(&[self.spec.root.as_str(), room.as_str(), thing.as_str(), leaf]);
-            slot.reading = Some(text.clone());
-            reaction.publications.push(Publication { qos: Qos::AtMostOnce, ..owned(topic, text, Level::Reading) });
-        }
-        let wakeup = [slot.thing.next_wakeup(), slot.thing.next_reading(now)].into_iter().flatten().min();
-        if slot.wakeup != wakeup {
-            if let Some(old) = slot.wakeup {
-                self.wakeups.remove(&(old, room.clone(), thing.clone()));
-            }
-            slot.wakeup = wakeup;
-            if let Some(new) = wakeup {
-                self.wakeups.insert((new, room.clone(), thing.clone()));
-            }
-        }
-    }
-
     /// When something is due next by time alone.
     #[must_use]
     pub fn next_wakeup(&self) -> Option<Mono> {
@@ -482,51 +363,9 @@ impl Hub {
         reaction
     }
 
-    fn publish_people(&self, room: &Id, reaction: &mut Reaction) {
-        if self.rooms.contains_key(room) {
-            let topic = Topic::of(&[self.spec.root.as_str(), room.as_str(), "people"]);
-            reaction.publications.push(owned(topic, self.people.in_room(room), Level::Derived));
-        }
-    }
-
     /// The one topic levels of which the hub gives a meaning to; none for a free topic.
     fn address<'a>(&self, topic: &'a Topic) -> Option<Address<'a>> {
         Address::of(&self.spec.root, topic)
-    }
-}
-
-/// `origin` as states and rejections tell it: cut where a client id is very long.
-fn by(origin: &Origin) -> String {
-    address::shorten(&origin.to_string())
-}
-
-/// A publication of the hub's own.
-fn owned(topic: Topic, payload: impl Into<bytes::Bytes>, level: Level) -> Publication {
-    Publication {
-        seq: 0,
-        topic,
-        payload: payload.into(),
-        level,
-        qos: Qos::AtLeastOnce,
-        origin: Origin::Hub,
-        session: None,
-        expires_at: None,
-        properties: None,
-    }
-}
-
-/// A publication that passes on what somebody sent.
-fn free(publish: &Publish) -> Publication {
-    Publication {
-        seq: 0,
-        topic: publish.topic.clone(),
-        payload: publish.payload.clone(),
-        level: if publish.retain { Level::Retained } else { Level::Event },
-        qos: publish.qos,
-        origin: publish.origin.clone(),
-        session: publish.session,
-        expires_at: publish.expires_at,
-        properties: publish.properties.as_ref().map(Arc::clone),
     }
 }
 
