@@ -82,9 +82,6 @@ pub enum OpenError {
     /// The router did not start.
     #[error("the MQTT router did not start")]
     StartRouter,
-    /// A thread could not be made.
-    #[error("no thread for the MQTT router's writer")]
-    StartWriter(#[source] std::io::Error),
 }
 
 /// The running door.
@@ -137,14 +134,10 @@ pub async fn start(foundation: Foundation) -> Result<Door, OpenError> {
         cancel: writer_cancel.clone(),
     };
     let (done, writer_done) = watch::channel(false);
-    let runtime = tokio::runtime::Handle::current();
-    std::thread::Builder::new()
-        .name("mqtt-writer".to_owned())
-        .spawn(move || {
-            runtime.block_on(writer.run());
-            done.send_replace(true);
-        })
-        .map_err(OpenError::StartWriter)?;
+    tokio::spawn(async move {
+        writer.run().await;
+        done.send_replace(true);
+    });
     let state = Arc::new(State {
         engine,
         clock,

@@ -4,8 +4,9 @@
 //! own, topics carry an ASCII prefix (`t/` in front, `d/` for those that begin with `$`), every subscription is QoS 0 and has a number
 //! of our own, and what it must not know rides in front of the payload ([`header`](super::header)).
 //!
-//! Two of its calls may block, `build` and `send`: a thread of its own, the *linker*, makes them for all sessions, and the
-//! [writer](super::writer) lives on a thread of its own too. Sessions only read. When to replace a router does not belong here.
+//! Two of its calls may block, `build` and `send`: a thread of its own, the *linker*, makes them for all sessions. The
+//! [writer](super::writer) hands in by a call that does not, so that no thread has to be woken on a message's way into the router.
+//! Sessions only read. When to replace a router does not belong here.
 
 use std::{
     collections::HashMap,
@@ -14,18 +15,23 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
     task::{Context, Poll, Waker},
+    time::Duration,
 };
 
 use bytes::{BufMut, Bytes, BytesMut};
+use flume::TrySendError;
 use rumqttd::{
     Notification, Router, RouterConfig,
-    local::{LinkBuilder, LinkRx, LinkTx},
+    local::{LinkBuilder, LinkError, LinkRx, LinkTx},
     protocol::{
         Disconnect, DisconnectReasonCode, Filter as RawFilter, Packet, PingReq, Publish, QoS, RetainForwardRule,
         Subscribe, SubscribeProperties, Unsubscribe,
     },
 };
-use tokio::sync::{mpsc, oneshot};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::Instant,
+};
 
 use super::settings::Limits;
 
@@ -36,6 +42,9 @@ pub(super) struct Gone;
 
 /// Orders that wait for the linker.
 const ORDERS_MAX: usize = 4096;
+
+/// How long the writer waits before it looks again whether the router's inbox has room.
+const INBOX_LOOK: Duration = Duration::from_millis(1);
 
 /// Messages that the router hands a link in one go before it looks after others.
 const FORWARDS_MAX: u64 = 500;
@@ -382,11 +391,29 @@ pub(super) struct Fed {
 }
 
 impl Feed {
-    /// Hands in `messages` and asks for a sign of life behind them. Blocks while the router's inbox is full.
-    pub(super) fn send(&mut self, messages: impl IntoIterator<Item = Fed>) -> Result<(), Gone> {
-        let publishes =
-            messages.into_iter().map(|fed| Packet::Publish(Publish::new(fed.topic, fed.payload, false), None));
-        send_now(&mut self.tx, publishes.chain([Packet::PingReq(PingReq)]))
+    /// Hands in `messages` and asks for a sign of life behind them. A router that has no room for as long as `patience` is gone.
+    pub(super) async fn send(
+        &mut self,
+        messages: impl IntoIterator<Item = Fed>,
+        patience: Duration,
+    ) -> Result<(), Gone> {
+        {
+            let mut buffer = self.tx.buffer();
+            let publish = |fed: Fed| Packet::Publish(Publish::new(fed.topic, fed.payload, false), None);
+            buffer.extend(messages.into_iter().map(publish));
+            buffer.push_back(Packet::PingReq(PingReq));
+        }
+        let began = Instant::now();
+        loop {
+            // Of what tells the router that there is something, this alone neither blocks nor means anything: nothing is so called.
+            match self.tx.try_unsubscribe(String::new()) {
+                Ok(_) => return Ok(()),
+                Err(LinkError::TrySend(TrySendError::Full(_))) if began.elapsed() < patience => {
+                    tokio::time::sleep(INBOX_LOOK).await;
+                }
+                Err(_) => return Err(Gone),
+            }
+        }
     }
 
     /// Waits for the sign of life of one [`send`](Self::send).

@@ -5,10 +5,11 @@
 //! with them the senders' credit, only when they are confirmed. The writer waits for *sessions* that have fallen far behind in
 //! draining their links, which they do as fast as they can, but never for a client.
 //!
-//! It has a thread of its own, because handing in may block.
+//! Handing in does not block: where the router's inbox is full, the writer looks again a moment later.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{HashMap, HashSet, VecDeque, hash_map::RandomState},
+    hash::BuildHasher as _,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, AtomicUsize, Ordering},
@@ -29,7 +30,10 @@ use super::{
     settings::{Limits, limit_met},
 };
 use crate::{
-    domain::publication::{Publication, Qos},
+    domain::{
+        publication::{Publication, Qos},
+        topic::Topic,
+    },
     engine::{Batch, OutletReceiver},
 };
 
@@ -61,6 +65,8 @@ pub(super) struct Flow {
     ring: Mutex<Ring>,
     /// How many bytes a session may be behind before the writer waits for it.
     lag_bytes_max: u64,
+    /// Bytes after which a handing-in is not added to.
+    hand_in_bytes_max: u64,
 }
 
 impl Flow {
@@ -74,6 +80,7 @@ impl Flow {
             suspicion: Notify::new(),
             ring: Mutex::new(Ring { entries: VecDeque::new(), bytes: 0, bytes_max: limits.ring_bytes_max }),
             lag_bytes_max: (log_bytes / 4) as u64,
+            hand_in_bytes_max: (log_bytes / 8) as u64,
         }
     }
 
@@ -94,7 +101,15 @@ impl Flow {
 
     /// Whether a session that was far behind has come close again.
     pub(super) fn is_near(&self, written_bytes: u64) -> bool {
-        self.lag(written_bytes) < self.lag_bytes_max / 4
+        self.lag(written_bytes) < self.lag_bytes_max / 2
+    }
+
+    /// The writer has handed in everything up to `seq`, with which it has handed in `written_bytes` altogether.
+    fn handed_in(&self, seq: Option<u64>, written_bytes: u64) {
+        self.written_bytes.store(written_bytes, Ordering::Relaxed);
+        if let Some(seq) = seq {
+            self.written_seq.send_replace(seq);
+        }
     }
 
     fn lag(&self, written_bytes: u64) -> u64 {
@@ -170,10 +185,13 @@ pub(super) struct Writer {
 }
 
 /// Something handed in and not confirmed: the messages, to hand them in again, and the batches, for their credit.
-struct Outstanding {
-    sent_at: Instant,
+#[derive(Default)]
+struct HandingIn {
+    sent_at: Option<Instant>,
     messages: Vec<Fed>,
-    _batches: Vec<Arc<Batch>>,
+    bytes: u64,
+    newest_seq: Option<u64>,
+    batches: Vec<Arc<Batch>>,
 }
 
 enum Input {
@@ -187,14 +205,12 @@ enum Input {
 impl Writer {
     /// Runs until the engine closes its outlet or the door is cancelled.
     pub(super) async fn run(mut self) {
-        let mut outstanding: VecDeque<Outstanding> = VecDeque::new();
-        let mut topics: HashMap<usize, (crate::domain::topic::Topic, Bytes)> = HashMap::new();
-        let mut names = 0_usize;
         let round_trip = metrics::histogram!("lockstep_router_round_trip_seconds");
+        let mut outstanding: VecDeque<HandingIn> = VecDeque::new();
+        let mut packer = Packer::default();
         loop {
             let input = self.input(outstanding.len()).await;
-            let mut messages = Vec::new();
-            let mut batches = Vec::new();
+            let mut next = HandingIn::default();
             match input {
                 Input::End => {
                     while !outstanding.is_empty()
@@ -207,44 +223,47 @@ impl Writer {
                 }
                 Input::Confirmed(Ok(())) => {
                     if let Some(confirmed) = outstanding.pop_front() {
-                        round_trip.record(confirmed.sent_at.elapsed().as_secs_f64());
+                        let took = confirmed.sent_at.map(|at| at.elapsed());
+                        round_trip.record(took.unwrap_or_default().as_secs_f64());
                     }
                     continue;
                 }
                 Input::Confirmed(Err(Gone)) => {
-                    names = 0;
+                    packer.names.clear();
                     self.replace(&mut outstanding).await;
                     continue;
                 }
-                Input::Suspicion => {
-                    // A sign of life tells; a dead router's channel is closed.
-                    batches.clear();
-                }
-                Input::Own(publications) => self.encode(&publications, &mut topics, &mut names, &mut messages),
+                // A sign of life tells; a dead router's channel is closed.
+                Input::Suspicion => {}
+                Input::Own(publications) => packer.pack(&publications, &self.flow, &mut next),
                 Input::Batch(batch) => {
-                    self.encode(&batch.publications, &mut topics, &mut names, &mut messages);
-                    batches.push(batch);
-                    while messages.len() < MESSAGES_MAX
+                    packer.pack(&batch.publications, &self.flow, &mut next);
+                    next.batches.push(batch);
+                    while next.messages.len() < MESSAGES_MAX
+                        && next.bytes < self.flow.hand_in_bytes_max
                         && let Ok(batch) = self.outlet.try_recv()
                     {
-                        self.encode(&batch.publications, &mut topics, &mut names, &mut messages);
-                        batches.push(batch);
+                        packer.pack(&batch.publications, &self.flow, &mut next);
+                        next.batches.push(batch);
                     }
                 }
             }
             self.wait_for_sessions().await;
-            let sent_at = Instant::now();
-            let sent = self.feed.send(messages.iter().cloned());
-            outstanding.push_back(Outstanding { sent_at, messages, _batches: batches });
+            next.sent_at = Some(Instant::now());
+            let sent = self.feed.send(next.messages.iter().cloned(), self.limits.router_timeout).await;
+            self.flow.handed_in(next.newest_seq, packer.written_bytes);
+            outstanding.push_back(next);
             if sent.is_err() {
-                names = 0;
+                packer.names.clear();
                 self.replace(&mut outstanding).await;
-            } else if names > self.limits.router_names_max {
+            } else if packer.names.len() > self.limits.router_names_max {
                 limit_met("router_names");
-                names = 0;
+                packer.names.clear();
                 tracing::info!("the router has seen too many topics, a new one takes over");
                 self.replace(&mut outstanding).await;
             }
+            // A router that is quick must not keep this task going: those who read have to get their turn before the log laps them.
+            tokio::task::yield_now().await;
         }
     }
 
@@ -263,40 +282,6 @@ impl Writer {
         }
     }
 
-    fn encode(
-        &self,
-        publications: &[Publication],
-        topics: &mut HashMap<usize, (crate::domain::topic::Topic, Bytes)>,
-        names: &mut usize,
-        messages: &mut Vec<Fed>,
-    ) {
-        for publication in publications {
-            if publication.qos != Qos::AtMostOnce {
-                self.flow.ring.lock().unwrap_or_else(PoisonError::into_inner).push(publication);
-            }
-            // Publications of one batch often share a topic; the text's address is a cheap key, checked against the topic itself.
-            let key = publication.topic.as_str().as_ptr() as usize;
-            let topic = match topics.get(&key) {
-                Some((topic, mapped)) if *topic == publication.topic => mapped.clone(),
-                _ => {
-                    if topics.len() >= TOPICS_REMEMBERED_MAX {
-                        topics.clear();
-                    }
-                    *names += 1;
-                    let mapped = router::mapped_bytes(publication.topic.as_str());
-                    topics.insert(key, (publication.topic.clone(), mapped.clone()));
-                    mapped
-                }
-            };
-            let bytes = topic.len() + header::HEADER_BYTES + publication.payload.len();
-            let written = self.flow.written_bytes.fetch_add(bytes as u64, Ordering::Relaxed) + bytes as u64;
-            messages.push(Fed { topic, payload: header::encode(publication, written) });
-        }
-        if let Some(last) = publications.last().filter(|last| last.seq > 0) {
-            self.flow.written_seq.send_replace(last.seq);
-        }
-    }
-
     async fn wait_for_sessions(&self) {
         let wait = async {
             while self.flow.lagging.load(Ordering::Acquire) > 0 {
@@ -311,7 +296,7 @@ impl Writer {
     /// Starts a new router, tells the sessions, and hands in again what was not confirmed.
     ///
     /// Sessions get from the ring what they missed of QoS 1 and 2; what they get twice they know by its `seq`.
-    async fn replace(&mut self, outstanding: &mut VecDeque<Outstanding>) {
+    async fn replace(&mut self, outstanding: &mut VecDeque<HandingIn>) {
         metrics::counter!("lockstep_mqtt_router_replaced_total").increment(1);
         let generation = self.current.borrow().generation() + 1;
         tracing::warn!(generation, "the router is replaced");
@@ -325,11 +310,53 @@ impl Writer {
         };
         self.feed = feed;
         self.current.send_replace(Arc::new(handle)).retire();
-        let again: Vec<Outstanding> = outstanding.drain(..).collect();
+        let again: Vec<HandingIn> = outstanding.drain(..).collect();
         for handed in again {
             // Where this fails too, the next round trip does, and everything begins anew.
-            let _ = self.feed.send(handed.messages.iter().cloned());
+            let _ = self.feed.send(handed.messages.iter().cloned(), self.limits.router_timeout).await;
             outstanding.push_back(handed);
         }
+    }
+}
+
+/// Makes messages for the router out of publications.
+#[derive(Default)]
+struct Packer {
+    /// Topics and their mapped form.
+    topics: HashMap<Topic, Bytes>,
+    /// The topics that the router has seen, as hashes: it never forgets one.
+    names: HashSet<u64>,
+    hasher: RandomState,
+    /// Bytes of all messages so far.
+    written_bytes: u64,
+}
+
+impl Packer {
+    fn pack(&mut self, publications: &[Publication], flow: &Flow, out: &mut HandingIn) {
+        let before = self.written_bytes;
+        for publication in publications {
+            if publication.qos != Qos::AtMostOnce {
+                flow.ring.lock().unwrap_or_else(PoisonError::into_inner).push(publication);
+            }
+            let topic = self.mapped(&publication.topic);
+            self.written_bytes += (topic.len() + header::HEADER_BYTES + publication.payload.len()) as u64;
+            out.messages.push(Fed { topic, payload: header::encode(publication, self.written_bytes) });
+        }
+        out.bytes += self.written_bytes - before;
+        let newest = publications.last().map(|last| last.seq).filter(|seq| *seq > 0);
+        out.newest_seq = newest.or(out.newest_seq);
+    }
+
+    fn mapped(&mut self, topic: &Topic) -> Bytes {
+        if let Some(mapped) = self.topics.get(topic) {
+            return mapped.clone();
+        }
+        if self.topics.len() >= TOPICS_REMEMBERED_MAX {
+            self.topics.clear();
+        }
+        self.names.insert(self.hasher.hash_one(topic.as_str()));
+        let mapped = router::mapped_bytes(topic.as_str());
+        self.topics.insert(topic.clone(), mapped.clone());
+        mapped
     }
 }

@@ -38,8 +38,8 @@ const DRAIN_MAX: usize = 1024;
 const HOLD_ABOVE: usize = 16;
 const RELEASE_BELOW: usize = 64;
 
-/// How long the link of a session that is behind stays empty before it is taken for drained: the router may be about to go on.
-pub(super) const EMPTY_FOR: Duration = Duration::from_millis(20);
+/// How long nothing comes over the link of a session that is behind before it is taken for drained: the router was about to go on.
+pub(super) const EMPTY_FOR: Duration = Duration::from_millis(5);
 
 /// How long nothing may come before a session that stops takes it for everything.
 const QUIET_AT_STOP: Duration = Duration::from_millis(20);
@@ -51,9 +51,12 @@ impl Session {
     /// Takes what the link has, beginning with `first`, up to [`DRAIN_MAX`] messages.
     pub(super) async fn drain(&mut self, first: Result<Delivered, Gone>) {
         let mut next = first;
+        // Whether the link may hold more than what is found in it.
+        let mut rested = false;
         for taken in 1.. {
             match next {
                 Ok(Delivered::Resting) => {
+                    rested = true;
                     let timeout = self.state.settings.limits.router_timeout;
                     let resumed = match &mut self.link {
                         Some(link) => tokio::time::timeout(timeout, link.resume()).await.unwrap_or(Err(Gone)),
@@ -67,16 +70,27 @@ impl Session {
                 Err(Gone) => return self.lose_link(),
             }
             if taken == DRAIN_MAX {
-                return;
+                return self.note_lag(true);
             }
             next = match self.link.as_mut().map(Link::try_next) {
                 Some(Ok(Some(delivered))) => Ok(delivered),
                 Some(Err(Gone)) => Err(Gone),
-                Some(Ok(None)) | None => {
-                    self.empty_at = self.behind.then(Instant::now);
-                    return;
-                }
+                Some(Ok(None)) | None => return self.note_lag(rested),
             };
+        }
+    }
+
+    /// Tells the writer whether this session keeps up, after what the link held was taken; `more` where the router may have more for it
+    /// already. A link that is empty is not behind, however old its newest message is.
+    fn note_lag(&mut self, more: bool) {
+        if !more || self.state.flow.is_near(self.taken_bytes) {
+            self.note_caught_up();
+        } else if self.behind {
+            self.empty_at = Some(Instant::now());
+        } else if self.state.flow.is_far(self.taken_bytes) {
+            self.behind = true;
+            self.empty_at = Some(Instant::now());
+            self.state.flow.fell_behind();
         }
     }
 
@@ -110,14 +124,9 @@ impl Session {
 
     fn take_message(&mut self, number: u32, topic: Bytes, payload: Bytes, place: Option<u64>) {
         let Some(message) = header::decode(payload) else { return };
-        if self.behind {
-            self.empty_at = None;
-            if self.state.flow.is_near(message.written_bytes) {
-                self.note_caught_up();
-            }
-        } else if self.state.flow.is_far(message.written_bytes) {
-            self.behind = true;
-            self.state.flow.fell_behind();
+        // What comes from the ring has no such place.
+        if message.written_bytes < u64::MAX {
+            self.taken_bytes = message.written_bytes;
         }
         if let Some(subscribing) = &mut self.subscribing
             && subscribing.is_fresh(number)
@@ -251,7 +260,12 @@ impl Session {
         let held_for = since.elapsed();
         let drained = !self.is_full(RELEASE_BELOW);
         if drained || !self.is_moving() || held_for >= self.patience {
-            self.patience = self.patience.saturating_sub(held_for);
+            // Whoever gets on with it in time may ask for time again; that is what lets a reader set a publisher's pace.
+            self.patience = if drained {
+                self.state.settings.limits.reader_patience
+            } else {
+                self.patience.saturating_sub(held_for)
+            };
             self.holding_since = None;
             self.holds.release();
             if self.patience.is_zero() {

@@ -142,7 +142,9 @@ pub(super) struct Session {
     holding_since: Option<Instant>,
     patience: Duration,
     behind: bool,
-    /// When the link was found empty while the session was behind.
+    /// The bytes that the writer had handed in with the newest message that the session has taken.
+    taken_bytes: u64,
+    /// When the session, being behind, last took what its link held.
     empty_at: Option<Instant>,
 
     will: Option<Will>,
@@ -213,6 +215,7 @@ impl Session {
             holding_since: None,
             patience,
             behind: false,
+            taken_bytes: 0,
             empty_at: None,
             will: None,
             will_at: None,
