@@ -18,7 +18,7 @@ use crate::{
     config::{Anonymous, Config},
     control,
     discovery::{self, mdns},
-    domain::hub::Hub,
+    domain::{hub::Hub, publication::Publication},
     engine::{self, Engine, StoreHealth},
     figures::Figures,
     http, link, listen, mqtt,
@@ -117,10 +117,14 @@ async fn serve_async(config: Config, policy: Policy, ready_json: bool) -> anyhow
 
     let (mut engine, handle) =
         Engine::new(Hub::new(config.hub_spec(boot.clone())), clock.clone(), config.limits.clone());
-    let http_outlets = (0..config.http_writers).map(|_| engine.outlet_for("browsers")).collect();
-    let socketio_outlet = engine.outlet_for("socketio");
+    // Whoever is not concerned is not woken: a task more on the way from device to device is felt.
+    let http_outlets =
+        (0..config.http_writers).map(|_| engine.outlet_about("browsers", Publication::is_level)).collect();
+    let below_root = format!("{}/", config.root);
+    let socketio_outlet =
+        engine.outlet_about("socketio", move |publication| publication.topic.as_str().starts_with(&below_root));
+    let discovery_outlet = engine.outlet_about("discovery", discovery::concern(&config.root, &config.discovery));
     let door_outlet = engine.outlet_for("router");
-    let discovery_outlet = engine.outlet_for("discovery");
     let link_side =
         |engine: &mut Engine| link::HubSide::Inside { engine: handle.clone(), outlet: engine.outlet_for("link") };
     let link_side = config.link.as_ref().map(|settings| (settings, link_side(&mut engine)));

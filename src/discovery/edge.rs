@@ -97,6 +97,16 @@ impl Places {
         topic.strip_prefix(&self.box_prefix)?.strip_suffix("/info")?.parse().ok()
     }
 
+    /// Whether `publication` may concern discovery.
+    fn concern(&self, publication: &Publication) -> bool {
+        let topic = &publication.topic;
+        *topic == self.birth
+            || publication.is_level()
+                && (*topic == self.info
+                    || self.box_id(topic.as_str()).is_some()
+                    || self.settings.object_id(topic.as_str()).is_some())
+    }
+
     /// Takes in a level at `topic`; tells whether it concerns discovery.
     fn note(&self, seen: &mut Seen, topic: &Topic, payload: &Bytes) -> bool {
         if *topic == self.info {
@@ -149,6 +159,12 @@ impl Discovery {
         self.tasks.close();
         self.tasks.wait().await;
     }
+}
+
+/// What discovery for the hub with `root` has to be told of.
+pub fn concern(root: &Id, settings: &Settings) -> impl Fn(&Publication) -> bool + Send + 'static {
+    let places = Places::new(root, settings);
+    move |publication| places.concern(publication)
 }
 
 /// Starts discovery for the hub with `root`. Where `settings` switch it off, documents of earlier runs are cleared all the same.

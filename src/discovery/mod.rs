@@ -12,6 +12,6 @@ pub mod homeassistant;
 pub mod info;
 pub mod mdns;
 
-pub use edge::{Discovery, start};
+pub use edge::{Discovery, concern, start};
 pub use homeassistant::{Document, Settings, documents};
 pub use info::{BoxInfo, HubInfo};

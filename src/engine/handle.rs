@@ -6,7 +6,10 @@ use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
-use super::tree::Snapshot;
+use super::{
+    batch::{Credit, Guard},
+    tree::Snapshot,
+};
 use crate::domain::{
     hub::{Presence, RoomChange},
     publication::{Accepted, Publish},
@@ -33,7 +36,7 @@ pub struct Stopped;
 
 #[derive(Debug)]
 pub(super) enum Message {
-    Publish { batch: Vec<Publish>, reply: Option<oneshot::Sender<Vec<Outcome>>>, credit: OwnedSemaphorePermit },
+    Publish { batch: Vec<Publish>, reply: Option<oneshot::Sender<Vec<Outcome>>>, credit: Credit },
     Snapshot { filters: Vec<Filter>, reply: oneshot::Sender<Snapshot> },
     Here { change: Presence, credit: OwnedSemaphorePermit },
     Room { change: RoomChange, reply: oneshot::Sender<Vec<Outcome>>, credit: OwnedSemaphorePermit },
@@ -93,7 +96,17 @@ impl EngineHandle {
     /// Cancelled before it returns, nothing was carried out.
     pub async fn submit(&self, lane: Lane, batch: Vec<Publish>) -> Result<Receipt, Stopped> {
         let (reply, receipt) = oneshot::channel();
-        self.send(lane, batch, Some(reply)).await?;
+        self.send(lane, batch, Some(reply), None).await?;
+        Ok(Receipt(receipt))
+    }
+
+    /// As [`submit`](Self::submit); `guard` is dropped when everybody has taken what follows from the batch.
+    ///
+    /// # Errors
+    /// As [`submit`](Self::submit), and as cancel safe.
+    pub async fn submit_guarded(&self, lane: Lane, batch: Vec<Publish>, guard: Guard) -> Result<Receipt, Stopped> {
+        let (reply, receipt) = oneshot::channel();
+        self.send(lane, batch, Some(reply), Some(guard)).await?;
         Ok(Receipt(receipt))
     }
 
@@ -102,7 +115,20 @@ impl EngineHandle {
     /// # Errors
     /// As [`submit`](Self::submit), and as cancel safe.
     pub async fn submit_unanswered(&self, lane: Lane, batch: Vec<Publish>) -> Result<(), Stopped> {
-        self.send(lane, batch, None).await
+        self.send(lane, batch, None, None).await
+    }
+
+    /// As [`submit_unanswered`](Self::submit_unanswered); `guard` is dropped when everybody has taken what follows from the batch.
+    ///
+    /// # Errors
+    /// As [`submit`](Self::submit), and as cancel safe.
+    pub async fn submit_unanswered_guarded(
+        &self,
+        lane: Lane,
+        batch: Vec<Publish>,
+        guard: Guard,
+    ) -> Result<(), Stopped> {
+        self.send(lane, batch, None, Some(guard)).await
     }
 
     /// Publishes one message and waits for its outcome; a hub that stops answers `busy`.
@@ -169,6 +195,7 @@ impl EngineHandle {
         lane: Lane,
         batch: Vec<Publish>,
         reply: Option<oneshot::Sender<Vec<Outcome>>>,
+        guard: Option<Guard>,
     ) -> Result<(), Stopped> {
         let (credit, bytes_max) = match lane {
             Lane::Client => (&self.client_credit, self.client_credit_bytes_max),
@@ -177,6 +204,7 @@ impl EngineHandle {
         // One batch never takes it all, however large it is: others get a turn.
         let permits = credit_bytes(&batch).min(bytes_max / 4);
         let credit = Arc::clone(credit).acquire_many_owned(permits).await.map_err(|_| Stopped)?;
+        let credit = Credit::new(credit, guard);
         self.inbox.send(Message::Publish { batch, reply, credit }).await.map_err(|_| Stopped)
     }
 }

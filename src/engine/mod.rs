@@ -1,7 +1,7 @@
 //! The engine: one task that owns the things, the retained tree and the one order.
 //!
 //! Everything that happens arrives in one bounded inbox as a publish. The engine gives it its place (`seq`), lets the domain
-//! apply it, and hands out what follows as [`Batch`]es through its [outlets](Outlet), in one order for all of them. It awaits
+//! apply it, and hands out what follows as [`Batch`]es through its [outlets](OutletReceiver), in one order for all of them. It awaits
 //! its inbox and its timer and nothing else.
 //!
 //! **Nobody waits in a circle.** An outlet never blocks the engine, because input is admitted by *credit*: a publish is let
@@ -17,7 +17,7 @@ mod handle;
 mod task;
 mod tree;
 
-pub use batch::{Batch, Outlet, OutletReceiver, Settled};
+pub use batch::{Batch, Guard, OutletReceiver, Settled};
 pub use handle::{EngineHandle, Lane, Outcome, Receipt, Sizes, Stopped};
 pub use task::{Engine, EngineLimits, JournalEntry, REVISION_BLOCK, Storage, StoreHealth, storage};
 pub use tree::{Change, Changes, Retained, Snapshot, TOMBSTONES_MAX, Tree};

@@ -10,7 +10,7 @@ use tokio::{
 };
 
 use super::{
-    batch::{Batch, Outlet, OutletReceiver, Settled},
+    batch::{self, Batch, Concern, Credit, Outlet, OutletReceiver, Settled},
     handle::{EngineHandle, MESSAGE_OVERHEAD_BYTES, Message, Outcome, Sizes},
     tree::{Retained, Snapshot, Tree},
 };
@@ -157,7 +157,21 @@ impl Engine {
 
     /// A new way out for `reader`, whose name its queue has in the figures. Several may share one.
     pub fn outlet_for(&mut self, reader: &'static str) -> OutletReceiver {
-        let (outlet, receiver) = mpsc::channel(batches_under_way_max(&self.limits));
+        self.add_outlet(reader, None)
+    }
+
+    /// A new way out for `reader` that gets the batches in which something is its `concern`, and all of them while it
+    /// [attends](OutletReceiver::attend).
+    pub fn outlet_about(
+        &mut self,
+        reader: &'static str,
+        concern: impl Fn(&Publication) -> bool + Send + 'static,
+    ) -> OutletReceiver {
+        self.add_outlet(reader, Some(Box::new(concern)))
+    }
+
+    fn add_outlet(&mut self, reader: &'static str, concern: Option<Box<Concern>>) -> OutletReceiver {
+        let (outlet, receiver) = batch::outlet(batches_under_way_max(&self.limits), concern);
         self.outlets.push((reader, outlet));
         receiver
     }
@@ -227,7 +241,7 @@ impl Engine {
     fn wake(&mut self, now: Now) -> bool {
         let Ok(permit) = Arc::clone(&self.wake_credit).try_acquire_owned() else { return false };
         let reaction = self.hub.wake(now);
-        self.hand_out(reaction, vec![permit], Vec::new());
+        self.hand_out(reaction, vec![permit.into()], Vec::new());
         true
     }
 
@@ -258,7 +272,7 @@ impl Engine {
             }
             Message::Here { change, credit } => {
                 let reaction = self.hub.here(change, self.clock.now());
-                self.hand_out(reaction, vec![credit], Vec::new());
+                self.hand_out(reaction, vec![credit.into()], Vec::new());
             }
             Message::Room { change, reply, credit } => self.change_room(change, reply, credit),
             Message::Sizes { reply } => {
@@ -274,7 +288,7 @@ impl Engine {
             None => queues.push((name, length)),
         };
         for (reader, outlet) in &self.outlets {
-            add(*reader, outlet.max_capacity() - outlet.capacity());
+            add(*reader, outlet.waiting());
         }
         if let Some(Storage { entries, .. }) = &self.storage {
             add("journal", entries.max_capacity() - entries.capacity());
@@ -299,7 +313,7 @@ impl Engine {
             Ok(mut reaction) => {
                 self.stamp(&mut reaction.publications);
                 let accepted = crate::domain::publication::Accepted { seq: self.tree.seq(), revision: None };
-                self.hand_out_stamped(reaction, vec![credit], vec![(reply, vec![Ok(accepted)])], true);
+                self.hand_out_stamped(reaction, vec![credit.into()], vec![(reply, vec![Ok(accepted)])], true);
             }
             Err(rejection) => {
                 figures::rejected(rejection.code);
@@ -373,7 +387,7 @@ impl Engine {
     fn hand_out(
         &mut self,
         mut reaction: Reaction,
-        credit: Vec<tokio::sync::OwnedSemaphorePermit>,
+        credit: Vec<Credit>,
         replies: Vec<(oneshot::Sender<Vec<Outcome>>, Vec<Outcome>)>,
     ) {
         self.stamp(&mut reaction.publications);
@@ -383,20 +397,16 @@ impl Engine {
     fn hand_out_stamped(
         &mut self,
         reaction: Reaction,
-        credit: Vec<tokio::sync::OwnedSemaphorePermit>,
+        credit: Vec<Credit>,
         replies: Vec<(oneshot::Sender<Vec<Outcome>>, Vec<Outcome>)>,
         durable: bool,
     ) {
         let Reaction { publications, finished } = reaction;
         let batch = Arc::new(Batch { publications, _credit: credit });
         if !batch.publications.is_empty() {
-            self.outlets.retain(|(_, outlet)| match outlet.try_send(Arc::clone(&batch)) {
-                Ok(()) => true,
-                Err(_) => {
-                    self.lost_outlets += 1;
-                    false
-                }
-            });
+            let before = self.outlets.len();
+            self.outlets.retain(|(_, outlet)| outlet.offer(&batch));
+            self.lost_outlets += before - self.outlets.len();
         }
         let settled = Settled { replies };
         let (now_settled, later) =

@@ -55,7 +55,7 @@ pub(super) struct Flow {
     /// Bytes that the writer handed in so far.
     written_bytes: AtomicU64,
     /// The newest place in the one order that the writer handed in.
-    written_seq: watch::Sender<u64>,
+    written_seq: AtomicU64,
     /// Sessions that are far behind.
     lagging: AtomicUsize,
     caught_up: Notify,
@@ -74,7 +74,7 @@ impl Flow {
         let log_bytes = limits.router_segment_bytes.saturating_mul(limits.router_segments.saturating_sub(1).max(1));
         Self {
             written_bytes: AtomicU64::new(0),
-            written_seq: watch::Sender::new(0),
+            written_seq: AtomicU64::new(0),
             lagging: AtomicUsize::new(0),
             caught_up: Notify::new(),
             suspicion: Notify::new(),
@@ -86,12 +86,7 @@ impl Flow {
 
     /// The newest place in the one order that was handed to a router.
     pub(super) fn written_seq(&self) -> u64 {
-        *self.written_seq.borrow()
-    }
-
-    /// Tells how far the writer is, as it goes on.
-    pub(super) fn progress(&self) -> watch::Receiver<u64> {
-        self.written_seq.subscribe()
+        self.written_seq.load(Ordering::Acquire)
     }
 
     /// Whether a session that has got as far as `written_bytes` is far behind.
@@ -108,7 +103,7 @@ impl Flow {
     fn handed_in(&self, seq: Option<u64>, written_bytes: u64) {
         self.written_bytes.store(written_bytes, Ordering::Relaxed);
         if let Some(seq) = seq {
-            self.written_seq.send_replace(seq);
+            self.written_seq.store(seq, Ordering::Release);
         }
     }
 

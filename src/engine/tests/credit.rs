@@ -185,3 +185,22 @@ async fn a_flood_from_every_side_at_once_drains() {
     assert!(journal.await.unwrap() <= orders[0].len() as u64);
     assert!(handle.credit_used() < 1e-9, "all credit came back");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_guard_lives_until_the_last_reader_has_taken_what_followed() {
+    let (mut engine, handle) = engine(EngineLimits::default());
+    let (mut one, mut other) = (engine.outlet(), engine.outlet());
+    let (stop, task) = run(engine);
+    let counted = std::sync::Arc::new(());
+    let guard: Guard = Box::new(std::sync::Arc::clone(&counted));
+    handle.submit_unanswered_guarded(Lane::Client, vec![publish("free/x", "1")], guard).await.unwrap();
+    // The answer to a later one says that it was carried out.
+    handle.publish(Lane::Client, publish("free/y", "2")).await.unwrap();
+    let take_all = |outlet: &mut OutletReceiver| while outlet.try_recv().is_ok() {};
+    take_all(&mut one);
+    assert_eq!(std::sync::Arc::strong_count(&counted), 2, "the other reader has not taken it");
+    take_all(&mut other);
+    assert_eq!(std::sync::Arc::strong_count(&counted), 1);
+    stop.send(()).unwrap();
+    task.await.unwrap();
+}

@@ -43,6 +43,37 @@ async fn every_outlet_gets_the_one_order_without_a_gap() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_is_not_concerned_is_spared_and_knows_how_far() {
+    let (mut engine, handle) = engine(EngineLimits::default());
+    let mut outlet = engine.outlet_about("browsers", Publication::is_level);
+    let (stop, task) = run(engine);
+    let topics = |batch: std::sync::Arc<Batch>| -> Vec<String> {
+        batch.publications.iter().map(|publication| publication.topic.as_str().to_owned()).collect()
+    };
+    let seq = async |publish| handle.publish(Lane::Client, publish).await.unwrap().seq;
+    let first = seq(publish("free/event", "1")).await;
+    assert_eq!(outlet.spared_seq(), 0, "what the start said still waits");
+    while outlet.try_recv().is_ok() {}
+    assert_eq!(outlet.spared_seq(), first);
+
+    seq(retained("free/level", "2")).await;
+    let third = seq(publish("free/event", "3")).await;
+    assert_eq!(outlet.spared_seq(), 0, "an older batch waits");
+    assert_eq!(topics(outlet.recv().await.unwrap()), ["free/level"]);
+    assert_eq!(outlet.spared_seq(), third);
+
+    outlet.attend(true);
+    seq(publish("free/event", "4")).await;
+    assert_eq!(topics(outlet.recv().await.unwrap()), ["free/event"]);
+    outlet.attend(false);
+    let fifth = seq(publish("free/event", "5")).await;
+    assert!(outlet.try_recv().is_err());
+    assert_eq!(outlet.spared_seq(), fifth);
+    stop.send(()).unwrap();
+    task.await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_batch_is_carried_out_with_nothing_between() {
     let (mut engine, handle) = engine(EngineLimits::default());
     let reader = reader(engine.outlet(), Duration::ZERO);

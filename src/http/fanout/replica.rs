@@ -55,6 +55,11 @@ impl Replica {
         self.forgotten_seq <= seq && seq <= self.seq
     }
 
+    /// Nothing that was published up to `seq`, besides what was taken in, concerns the tree.
+    pub(super) fn pass_over(&mut self, seq: u64) {
+        self.seq = self.seq.max(seq);
+    }
+
     /// Takes in `publication`; false where it is older than the copy.
     pub(super) fn apply(&mut self, publication: &Publication) -> bool {
         if publication.seq <= self.seq {

@@ -160,7 +160,7 @@ impl Shard {
                     }
                 }
                 command = commands.recv() => match command {
-                    Some(command) => self.take(command, stopping),
+                    Some(command) => self.obey(command, stopping, &outlet),
                     // Every session is over.
                     None => break,
                 },
@@ -173,7 +173,7 @@ impl Shard {
             }
             for _ in 0..COMMANDS_PER_ROUND {
                 match commands.try_recv() {
-                    Ok(command) => self.take(command, stopping),
+                    Ok(command) => self.obey(command, stopping, &outlet),
                     Err(_) => break,
                 }
             }
@@ -192,7 +192,12 @@ impl Shard {
             if !batches.is_empty() {
                 self.round(&batches);
                 batches.clear();
-                self.send_early_answers();
+            }
+            self.replica.pass_over(outlet.spared_seq());
+            self.send_early_answers();
+            if self.browsers.is_empty() {
+                // Only what is retained is kept up with; nobody else is there for events.
+                outlet.attend(false);
             }
             self.flush_behind();
             self.cut_overdue();
@@ -206,6 +211,14 @@ impl Shard {
                 outgoing.cut();
             }
         }
+    }
+
+    /// Carries out `command`; nothing is spared the shard from the moment on in which somebody comes.
+    fn obey(&mut self, command: Command, stopping: bool, outlet: &OutletReceiver) {
+        if matches!(command, Command::Join { .. }) {
+            outlet.attend(true);
+        }
+        self.take(command, stopping);
     }
 
     /// Brings what `batches` hold to everybody.

@@ -141,6 +141,11 @@ impl Board {
         self.seq = seq;
     }
 
+    /// Nothing that was published up to `seq`, besides what was set, concerns the board.
+    pub(super) fn pass_over(&mut self, seq: u64) {
+        self.seq = self.seq.max(seq);
+    }
+
     pub(super) fn room(&self, room: &str) -> Option<&Room> {
         self.rooms.get(room)
     }

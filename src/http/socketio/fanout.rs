@@ -140,11 +140,13 @@ impl Fanout {
                             }
                         }
                     }
+                    self.board.pass_over(outlet.spared_seq());
                     self.tell();
                     self.answer_early();
                 }
                 ask = asks.recv() => {
                     let Some(ask) = ask else { break };
+                    self.board.pass_over(outlet.spared_seq());
                     self.take(ask);
                 }
             }

@@ -29,7 +29,6 @@ use crate::{
 pub(super) struct Answer {
     pub(super) future: Pending<Result<Vec<Outcome>, Stopped>>,
     pub(super) owed: Vec<Owed>,
-    pub(super) bytes: usize,
 }
 
 /// What is owed for one publish.
@@ -40,6 +39,13 @@ pub(super) struct Owed {
     /// Set where the door refused it itself, so that the engine never saw it.
     pub(super) refused: Option<(Reason, &'static str)>,
     pub(super) response: Option<Response>,
+}
+
+impl Owed {
+    /// Whether nobody waits for it.
+    pub(super) const fn is_nothing(&self) -> bool {
+        matches!(self.qos, Qos::AtMostOnce) && self.response.is_none()
+    }
 }
 
 /// Where the outcome of a command is wanted.
@@ -76,8 +82,6 @@ impl Session {
             self.detach(Reason::SERVER_UNAVAILABLE, "The hub could not keep what was sent.");
             return;
         };
-        let newest = outcomes.iter().filter_map(|outcome| outcome.as_ref().ok()).map(|accepted| accepted.seq).max();
-        self.unwritten.applied(newest.unwrap_or(0), answer.bytes);
         let mut outcomes = outcomes.into_iter();
         for owed in answer.owed {
             let (reason, text) = match owed.refused {

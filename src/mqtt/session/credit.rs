@@ -2,61 +2,66 @@
 //!
 //! Who is held by whom does not belong here; that is [`gauge`](crate::mqtt::gauge)'s.
 
-use std::{collections::VecDeque, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
-use tokio::{sync::watch, time::Instant};
+use tokio::{sync::Notify, time::Instant};
+
+use crate::engine::Guard;
 
 /// Bytes that one publisher may have under way between its socket and the router. It bounds what a reader that falls behind still
-/// gets from a publisher that it holds.
-const UNWRITTEN_BYTES_MAX: usize = 512 << 10;
+/// gets from a publisher that it holds, and what others wait for behind one that sends all it can.
+const UNWRITTEN_BYTES_MAX: usize = 128 << 10;
 
-/// What the session has handed to the engine and the writer has not handed to the router.
+/// What the session has handed to the engine and not everybody has taken, the router first of all.
+#[derive(Debug, Default)]
+pub(super) struct Unwritten(Arc<UnderWay>);
+
+#[derive(Debug, Default)]
+struct UnderWay {
+    bytes: AtomicUsize,
+    less: Notify,
+}
+
+/// Counts a batch for as long as it lives.
 #[derive(Debug)]
-pub(super) struct Unwritten {
+struct Counted {
+    under_way: Arc<UnderWay>,
     bytes: usize,
-    applied: VecDeque<(u64, usize)>,
-    written: watch::Receiver<u64>,
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.under_way.bytes.fetch_sub(self.bytes, Ordering::AcqRel);
+        self.under_way.less.notify_one();
+    }
 }
 
 impl Unwritten {
-    pub(super) const fn new(written: watch::Receiver<u64>) -> Self {
-        Self { bytes: 0, applied: VecDeque::new(), written }
-    }
-
     /// Whether more may be handed in.
-    pub(super) const fn has_room(&self) -> bool {
-        self.bytes < UNWRITTEN_BYTES_MAX
+    pub(super) fn has_room(&self) -> bool {
+        self.0.bytes.load(Ordering::Acquire) < UNWRITTEN_BYTES_MAX
     }
 
-    pub(super) fn add(&mut self, bytes: usize) {
-        self.bytes += bytes;
+    /// Counts `bytes` until the guard is dropped.
+    pub(super) fn add(&self, bytes: usize) -> Guard {
+        self.0.bytes.fetch_add(bytes, Ordering::AcqRel);
+        Box::new(Counted { under_way: Arc::clone(&self.0), bytes })
     }
 
-    /// The engine has carried out what had `bytes`; its last publication is `seq`.
-    pub(super) fn applied(&mut self, seq: u64, bytes: usize) {
-        self.applied.push_back((seq, bytes));
-        self.settle();
-    }
-
-    fn settle(&mut self) {
-        let written = *self.written.borrow_and_update();
-        while let Some((seq, bytes)) = self.applied.front()
-            && *seq <= written
-        {
-            self.bytes -= bytes;
-            self.applied.pop_front();
-        }
-    }
-
-    /// Waits until the writer has got further.
+    /// Waits until there is room.
     ///
     /// # Cancel safety
     /// Cancelling loses nothing.
-    pub(super) async fn progress(&mut self) {
-        if self.written.changed().await.is_err() {
-            std::future::pending::<()>().await;
+    pub(super) async fn progress(&self) {
+        while !self.has_room() {
+            self.0.less.notified().await;
         }
-        self.settle();
     }
 }
 

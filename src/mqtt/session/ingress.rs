@@ -277,20 +277,23 @@ impl Session {
     fn hand_in(&mut self, batch: Vec<Admitted>, owed: Vec<Owed>) {
         let engine = self.state.engine.clone();
         if batch.is_empty() {
-            self.answers.push_back(Answer { future: Box::pin(std::future::ready(Ok(Vec::new()))), owed, bytes: 0 });
+            self.answers.push_back(Answer { future: Box::pin(std::future::ready(Ok(Vec::new()))), owed });
             return;
         }
-        let bytes = batch.iter().map(Admitted::bytes).sum();
-        self.unwritten.add(bytes);
-        let (receipts, receipt) = tokio::sync::oneshot::channel::<Receipt>();
-        let answer = async move { receipt.await.map_err(|_| Stopped)?.outcomes().await };
-        self.answers.push_back(Answer { future: Box::pin(answer), owed, bytes });
-        let mut future: Pending<Result<(), Stopped>> = Box::pin(async move {
-            let receipt = engine.submit(Lane::Client, batch).await?;
-            // The session that waits for it may have ended.
-            let _ = receipts.send(receipt);
-            Ok(())
-        });
+        let guard = self.unwritten.add(batch.iter().map(Admitted::bytes).sum());
+        let mut future: Pending<Result<(), Stopped>> = if owed.iter().all(Owed::is_nothing) {
+            Box::pin(async move { engine.submit_unanswered_guarded(Lane::Client, batch, guard).await })
+        } else {
+            let (receipts, receipt) = tokio::sync::oneshot::channel::<Receipt>();
+            let answer = async move { receipt.await.map_err(|_| Stopped)?.outcomes().await };
+            self.answers.push_back(Answer { future: Box::pin(answer), owed });
+            Box::pin(async move {
+                let receipt = engine.submit_guarded(Lane::Client, batch, guard).await?;
+                // The session that waits for it may have ended.
+                let _ = receipts.send(receipt);
+                Ok(())
+            })
+        };
         // Where there is credit, which is nearly always, it is done at once.
         let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
         if let std::task::Poll::Ready(done) = future.as_mut().poll(&mut cx) {

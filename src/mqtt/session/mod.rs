@@ -200,7 +200,7 @@ impl Session {
             answers: VecDeque::new(),
             receiving: HashMap::new(),
             unanswered: 0,
-            unwritten: credit::Unwritten::new(state.flow.progress()),
+            unwritten: credit::Unwritten::default(),
             last_topic: None,
             rate,
             link: None,

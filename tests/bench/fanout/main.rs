@@ -1,5 +1,9 @@
 //! Fan-out, measured side by side: the hub, a floor that does nothing but write, mosquitto's WebSocket listener and Socket.IO
-//! on Node. `cargo bench --bench fanout` runs it all; names of servers as arguments run some.
+//! on Node. `cargo bench --bench fanout` runs it all.
+//!
+//! ```text
+//! cargo bench --bench fanout -- [SERVER …] [slow] [idle] [--seconds N] [--browsers 100,1000,5000] [--no-most] [--idle-seconds N]
+//! ```
 //!
 //! Server and load share this machine, so ratios carry over to others, and absolute times do not.
 
@@ -7,6 +11,7 @@
 
 mod fleet;
 mod floor;
+mod harm;
 mod peers;
 mod rounds;
 mod wire;
@@ -19,28 +24,78 @@ use std::{
 use fleet::Fleet;
 use peers::{Kind, Server};
 
-/// How long each rate is kept up.
-const MEASURE: Duration = Duration::from_secs(5);
 /// State changes a second, as a slider that is dragged makes.
 const RATE: f64 = 60.0;
 
+struct Arguments {
+    names: Vec<String>,
+    /// How long each rate is kept up.
+    time: Duration,
+    idle: Duration,
+    browsers: Vec<u32>,
+    /// Whether the most deliveries are looked for, which takes half a minute each.
+    most: bool,
+}
+
+fn arguments() -> Arguments {
+    let mut given = std::env::args().skip(1);
+    let mut arguments = Arguments {
+        names: Vec::new(),
+        time: Duration::from_secs(5),
+        idle: Duration::from_secs(60),
+        browsers: vec![100, 1000, 5000],
+        most: true,
+    };
+    while let Some(argument) = given.next() {
+        let mut value = || given.next().expect("a value behind the option");
+        match &argument[..] {
+            // What cargo says to every bench.
+            "--bench" => {}
+            "--seconds" => arguments.time = Duration::from_secs_f64(value().parse().expect("seconds")),
+            "--idle-seconds" => arguments.idle = Duration::from_secs_f64(value().parse().expect("seconds")),
+            "--browsers" => {
+                arguments.browsers = value().split(',').map(|count| count.parse().expect("a number")).collect();
+            }
+            "--no-most" => arguments.most = false,
+            name => arguments.names.push(name.to_owned()),
+        }
+    }
+    arguments
+}
+
 fn main() {
-    let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with("--")).collect();
-    if let [role, port] = &arguments[..]
+    let arguments = arguments();
+    if let [role, port] = &arguments.names[..]
         && let Some(batch) = role.strip_prefix("serve-floor-")
     {
         floor::serve(port.parse().expect("a port"), batch == "batch");
     }
-    let wanted: Vec<Kind> = Kind::ALL
-        .into_iter()
-        .filter(|kind| arguments.is_empty() || arguments.iter().any(|argument| argument == kind.name()))
-        .collect();
+    let wants = |name: &str| arguments.names.is_empty() || arguments.names.iter().any(|wanted| wanted == name);
+    let wanted: Vec<Kind> = Kind::ALL.into_iter().filter(|kind| wants(kind.name())).collect();
+    if !wanted.is_empty() {
+        table(&wanted, &arguments);
+    }
+    if wants("slow")
+        && let Err(reason) = harm::slow(arguments.time.min(Duration::from_secs(8)))
+    {
+        println!("\nA browser that never reads: not measured: {reason}");
+    }
+    if wants("idle")
+        && let Err(reason) = harm::idle(arguments.idle)
+    {
+        println!("\nBrowsers that only look on: not measured: {reason}");
+    }
+}
+
+fn table(wanted: &[Kind], arguments: &Arguments) {
+    let counts: Vec<String> = arguments.browsers.iter().map(u32::to_string).collect();
+    let counts = counts.join(" / ");
     println!(
-        "| server | CPU a delivery at 100 / 1000 / 5000 browsers × 60/s, µs | p50 / p99 ms at 1000 | at 5000 | most deliveries/s | \
-         device → browser → device, ms | 1000 connects, s | KB a browser | newcomer 1k / 10k, ms |\n|---|---|---|---|---|---|---|---|---|"
+        "| server | CPU a delivery at {counts} browsers × 60/s, µs | p50 / p99 ms there | most deliveries/s | \
+         device → browser → device, ms | 1000 connects, s | KB a browser | newcomer 1k / 10k, ms |\n|---|---|---|---|---|---|---|---|"
     );
-    for kind in wanted {
-        match measure(kind) {
+    for kind in wanted.iter().copied() {
+        match measure(kind, arguments) {
             Ok(line) => println!("| {} | {line} |", kind.name()),
             Err(reason) => println!("| {} | not measured: {reason} |", kind.name()),
         }
@@ -48,13 +103,13 @@ fn main() {
     }
 }
 
-fn measure(kind: Kind) -> Result<String, String> {
+fn measure(kind: Kind, arguments: &Arguments) -> Result<String, String> {
     let mut cpu = Vec::new();
     let mut delays = Vec::new();
     let mut connects = 0.0;
     let mut memory = 0.0;
     let mut most = 0.0;
-    for browsers in [100, 1000, 5000] {
+    for browsers in arguments.browsers.iter().copied() {
         let server = Server::start(kind)?;
         let idle_kilobytes = server.memory_kilobytes();
         let began = Instant::now();
@@ -66,14 +121,14 @@ fn measure(kind: Kind) -> Result<String, String> {
         }
         fleet.run(RATE, Duration::from_secs(1));
         let before = server.cpu();
-        let outcome = fleet.run(RATE, MEASURE);
+        let outcome = fleet.run(RATE, arguments.time);
         let used = server.cpu() - before;
         let share = 100.0 * outcome.delivered as f64 / outcome.expected as f64;
         // A machine that is busy with other things does not get everything through in time.
         let lost = if outcome.is_complete() { String::new() } else { format!(" ({share:.0} % arrived)") };
         cpu.push(format!("{:.2}{lost}", used.as_secs_f64() * 1e6 / outcome.delivered as f64));
         delays.push(outcome.delays());
-        if browsers == 1000 {
+        if browsers == 1000 && arguments.most {
             most = fleet.most_deliveries();
         }
     }
@@ -83,10 +138,9 @@ fn measure(kind: Kind) -> Result<String, String> {
     };
     let (few, many) = (newcomer(1_000), newcomer(10_000));
     Ok(format!(
-        "{} | {} | {} | {:.2} M | {trip} | {connects:.3} | {memory:.1} | {few} / {many}",
+        "{} | {} | {:.2} M | {trip} | {connects:.3} | {memory:.1} | {few} / {many}",
         cpu.join(" / "),
-        delays[1],
-        delays[2],
+        delays.join(" · "),
         most / 1e6
     ))
 }

@@ -80,7 +80,7 @@ impl Server {
                     "allow_anonymous true\nset_tcp_nodelay true\nmax_queued_messages 0\nlistener {device} 127.0.0.1\nlistener {web} 127.0.0.1\nprotocol websockets\n"
                 );
                 fs::write(&config, text).map_err(|e| e.to_string())?;
-                let mut command = Command::new("mosquitto");
+                let mut command = Command::new(mosquitto()?);
                 command.arg("-c").arg(config);
                 command
             }
@@ -108,6 +108,10 @@ impl Server {
             std::thread::sleep(Duration::from_millis(20));
         }
         Ok(server)
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     /// The processor time that the server used, all of its threads together.
@@ -177,6 +181,16 @@ impl Server {
             Kind::SocketIo => wire::frame(1, format!("42[\"publish\",{payload}]").as_bytes()),
         }
     }
+}
+
+/// Where Debian puts mosquitto, which is not in everybody's path.
+fn mosquitto() -> Result<PathBuf, String> {
+    let path = std::env::var("PATH").unwrap_or_default();
+    std::env::split_paths(&path)
+        .chain([PathBuf::from("/usr/sbin"), PathBuf::from("/usr/local/sbin")])
+        .map(|folder| folder.join("mosquitto"))
+        .find(|program| program.exists())
+        .ok_or_else(|| "there is no mosquitto; on Debian: apt-get install mosquitto".to_owned())
 }
 
 fn release_binary() -> PathBuf {

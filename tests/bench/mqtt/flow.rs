@@ -195,6 +195,9 @@ pub(crate) fn run(server: &Server, plan: Plan) -> Result<Flow, String> {
     expected.store(sent * plan.subscribers as u64, Ordering::Release);
     let ((received, disorder), last_at) = counting.join().map_err(|_| "the reader failed")?.map_err(text)?;
     let cpu = (server.cpu() - cpu_before).as_secs_f64();
+    if received < sent * plan.subscribers as u64 {
+        println!("Lost; limits met: {}", server.limits_met());
+    }
     Ok(Flow {
         expected: sent * plan.subscribers as u64,
         received,

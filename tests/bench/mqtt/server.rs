@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    io::{BufRead as _, BufReader},
+    io::{BufRead as _, BufReader, Read as _, Write as _},
     net::{TcpListener, TcpStream},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -28,6 +28,8 @@ impl Kind {
 pub(crate) struct Server {
     child: Child,
     pub(crate) port: u16,
+    /// Where its figures are, where it has them.
+    http: Option<u16>,
     _folder: tempfile::TempDir,
 }
 
@@ -53,6 +55,7 @@ impl Server {
     pub(crate) fn start(kind: Kind) -> Result<Self, String> {
         let folder = tempfile::tempdir().map_err(|e| e.to_string())?;
         let mut port = free_port()?;
+        let mut http = None;
         let mut command = match kind {
             Kind::Lockstep => {
                 let mut command = Command::new(release_binary()?);
@@ -77,10 +80,11 @@ impl Server {
             let mut line = String::new();
             BufReader::new(stdout).read_line(&mut line).map_err(|e| e.to_string())?;
             let ready: serde_json::Value = serde_json::from_str(&line).map_err(|e| format!("{e} in {line:?}"))?;
-            let address = ready["mqtt"].as_str().and_then(|address| address.rsplit_once(':'));
-            port = address.and_then(|(_, port)| port.parse().ok()).ok_or("no address")?;
+            let of = |name: &str| ready[name].as_str()?.rsplit_once(':')?.1.parse::<u16>().ok();
+            port = of("mqtt").ok_or("no address")?;
+            http = of("http");
         }
-        let server = Self { child, port, _folder: folder };
+        let server = Self { child, port, http, _folder: folder };
         let began = Instant::now();
         while TcpStream::connect(("127.0.0.1", port)).is_err() {
             if began.elapsed() > Duration::from_secs(10) {
@@ -97,6 +101,17 @@ impl Server {
         let fields = stat.rsplit_once(')').map_or("", |(_, rest)| rest).split(' ');
         let ticks: u64 = fields.skip(12).take(2).map(|field| field.parse().unwrap_or(0)).sum();
         Duration::from_millis(10 * ticks)
+    }
+
+    /// The limits that it met so far, from its figures.
+    pub(crate) fn limits_met(&self) -> String {
+        let mut text = String::new();
+        if let Some(mut stream) = self.http.and_then(|port| TcpStream::connect(("127.0.0.1", port)).ok()) {
+            let _ = stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+            let _ = stream.read_to_string(&mut text);
+        }
+        let met: Vec<&str> = text.lines().filter(|line| line.starts_with("lockstep_mqtt_limit_total")).collect();
+        met.join(", ")
     }
 
     /// The memory that it has, in megabytes.

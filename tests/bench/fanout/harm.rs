@@ -1,0 +1,81 @@
+//! What one browser that never reads does to five hundred others, and what a hundred browsers cost that only look on.
+
+use std::{
+    fs,
+    io::{Read as _, Write as _},
+    net::TcpStream,
+    time::Duration,
+};
+
+use socket2::SockRef;
+
+use crate::{
+    fleet::Fleet,
+    peers::{Kind, Server},
+};
+
+const OTHERS: u32 = 500;
+const ONLOOKERS: u32 = 100;
+/// Messages a second: enough to fill the socket of whoever does not read, and far from what the hub can do.
+const RATE: f64 = 1000.0;
+
+/// The delays of the others and the memory of the hub, without and with a browser that never reads.
+pub(crate) fn slow(time: Duration) -> Result<(), String> {
+    println!(
+        "\n| of {OTHERS} browsers at {RATE} messages/s | the others' p50 / p99, ms | memory in the middle / at the end, MB |"
+    );
+    println!("|---|---|---|");
+    for stuck in [false, true] {
+        let server = Server::start(Kind::Lockstep)?;
+        let mut fleet = Fleet::connect(&server, OTHERS)?;
+        let never_reads = if stuck { Some(never_reads(&server).map_err(|e| e.to_string())?) } else { None };
+        fleet.run(RATE, Duration::from_secs(1));
+        let first = fleet.run(RATE, time / 2);
+        let middle = server.memory_kilobytes() / 1024.0;
+        let second = fleet.run(RATE, time / 2);
+        let end = server.memory_kilobytes() / 1024.0;
+        let lost = if first.is_complete() && second.is_complete() { "" } else { " (not all arrived)" };
+        let who = if stuck { "one more that never reads" } else { "all read" };
+        println!("| {who} | {}, then {}{lost} | {middle:.1} / {end:.1} |", first.delays(), second.delays());
+        drop(never_reads);
+    }
+    Ok(())
+}
+
+/// A browser that wants everything and takes nothing.
+fn never_reads(server: &Server) -> std::io::Result<TcpStream> {
+    let mut stream = TcpStream::connect(("127.0.0.1", server.web))?;
+    SockRef::from(&stream).set_recv_buffer_size(8192)?;
+    let (upgrade, hello) = server.greetings(usize::MAX);
+    stream.write_all(&upgrade)?;
+    let mut answer = [0; 64];
+    stream.read_exact(&mut answer)?;
+    stream.write_all(&hello)?;
+    Ok(stream)
+}
+
+/// What the hub does in `time` with a hundred browsers that only look on.
+pub(crate) fn idle(time: Duration) -> Result<(), String> {
+    let server = Server::start(Kind::Lockstep)?;
+    let mut fleet = Fleet::connect(&server, ONLOOKERS)?;
+    fleet.run(0.0, Duration::from_secs(3));
+    let (cpu, run) = (server.cpu(), run_time(server.pid()));
+    std::thread::sleep(time);
+    let ticks = (server.cpu() - cpu).as_millis() / 10;
+    let used = (run_time(server.pid()) - run).as_secs_f64() * 1e3;
+    println!(
+        "\n{ONLOOKERS} browsers that only look on, {} s: {ticks} ticks of 10 ms, {used:.2} ms of processor time",
+        time.as_secs()
+    );
+    drop(fleet);
+    Ok(())
+}
+
+/// How long the threads of a process ran so far, to the nanosecond.
+fn run_time(pid: u32) -> Duration {
+    let tasks = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    let of = |task: fs::DirEntry| -> Option<u64> {
+        fs::read_to_string(task.path().join("schedstat")).ok()?.split(' ').next()?.parse().ok()
+    };
+    Duration::from_nanos(tasks.filter_map(of).sum())
+}
