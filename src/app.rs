@@ -51,7 +51,8 @@ pub enum Ended {
 pub fn serve(config: Config, ready_json: bool) -> anyhow::Result<Ended> {
     let policy = Policy::load(policy_settings(&config))?;
     refuse_open_hub(&config, &policy)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start threads")?;
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    let runtime = runtime.worker_threads(config.threads).enable_all().build().context("cannot start threads")?;
     let served = runtime.block_on(serve_async(config, policy, ready_json));
     // Whatever still blocks a thread must not hold up the end of the process.
     runtime.shutdown_timeout(Duration::from_millis(200));

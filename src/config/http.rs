@@ -1,11 +1,11 @@
 //! What the configuration says of the HTTP side: its limits, and how many write to browsers.
 
-use std::{thread, time::Duration};
+use std::time::Duration;
 
 use super::raw::RawHttp;
 use crate::http::Limits;
 
-/// The most writers that are taken by themselves: more processors than that are for others.
+/// The most writers that are taken by themselves: more threads than that are for others.
 const WRITERS_DEFAULT_MAX: usize = 4;
 /// The most writers that may be asked for.
 const WRITERS_MAX: usize = 64;
@@ -39,10 +39,10 @@ pub(super) fn limits(raw: &RawHttp, fault: &mut dyn FnMut(&str, String)) -> Limi
     }
 }
 
-/// How many tasks write to browsers; at least one.
-pub(super) fn writers(raw: &RawHttp, fault: &mut dyn FnMut(&str, String)) -> usize {
+/// How many tasks write to browsers, in a hub with `threads`; at least one.
+pub(super) fn writers(raw: &RawHttp, threads: usize, fault: &mut dyn FnMut(&str, String)) -> usize {
     match raw.writers {
-        0 => thread::available_parallelism().map_or(1, usize::from).min(WRITERS_DEFAULT_MAX),
+        0 => threads.min(WRITERS_DEFAULT_MAX),
         asked if asked <= WRITERS_MAX => asked,
         _ => {
             fault("http.writers", format!("0 to {WRITERS_MAX} is allowed"));

@@ -11,6 +11,7 @@ use std::{
     env,
     net::SocketAddr,
     path::{Path, PathBuf},
+    thread,
 };
 
 pub use layers::{Fault, Overrides};
@@ -28,6 +29,9 @@ use crate::{
     link,
 };
 
+/// The most threads that may be asked for.
+const THREADS_MAX: usize = 64;
+
 /// The annotated default: `config/hub.toml`.
 pub const DEFAULT: &str = include_str!("../../config/hub.toml");
 
@@ -42,6 +46,8 @@ pub struct Config {
     pub name: String,
     /// The first level of the hub's topics.
     pub root: Id,
+    /// How many threads carry messages; at least one.
+    pub threads: usize,
     /// Where HTTP listens; never empty.
     pub http_listen: Vec<SocketAddr>,
     /// Host names that browsers may use besides this machine's own.
@@ -132,7 +138,8 @@ impl Config {
             fault("http.listen", "at least one address is needed".to_owned());
         }
         let http_limits = http::limits(&raw.http, fault);
-        let http_writers = http::writers(&raw.http, fault);
+        let threads = threads(raw.hub.threads, fault);
+        let http_writers = http::writers(&raw.http, threads, fault);
         let http_listen_tls = addresses("http.listen_tls", &raw.http.listen_tls.0, fault);
         let mqtt_listen = addresses("mqtt.listen", &raw.mqtt.listen.0, fault);
         let mqtt_listen_tls = addresses("mqtt.listen_tls", &raw.mqtt.listen_tls.0, fault);
@@ -180,6 +187,7 @@ impl Config {
             allowed_origins: raw.http.allowed_origins,
             base_path,
             http_limits,
+            threads,
             http_writers,
             http_listen_tls,
             mqtt_listen,
@@ -229,6 +237,18 @@ impl Config {
     /// Every address that the hub listens on.
     pub fn listening(&self) -> impl Iterator<Item = &SocketAddr> {
         self.http_listen.iter().chain(&self.http_listen_tls).chain(&self.mqtt_listen).chain(&self.mqtt_listen_tls)
+    }
+}
+
+/// How many threads carry messages. A message that goes from one of them to another waits for it to wake; so there are few.
+fn threads(asked: usize, fault: &mut dyn FnMut(&str, String)) -> usize {
+    match asked {
+        0 => thread::available_parallelism().map_or(1, |cores| cores.get().div_ceil(2)),
+        asked if asked <= THREADS_MAX => asked,
+        _ => {
+            fault("hub.threads", format!("0 to {THREADS_MAX} is allowed"));
+            1
+        }
     }
 }
 

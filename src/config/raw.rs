@@ -29,6 +29,7 @@ pub(super) struct Raw {
 pub(super) struct RawHub {
     pub(super) name: String,
     pub(super) root: String,
+    pub(super) threads: usize,
 }
 
 #[derive(Debug, Deserialize)]

@@ -27,7 +27,8 @@ fn the_annotated_file_is_what_the_domain_has_as_defaults() {
     );
     assert_eq!(config.limits, EngineLimits::default());
     assert_eq!(config.http_limits, crate::http::Limits::default());
-    assert!((1..=4).contains(&config.http_writers));
+    assert!(config.threads >= 1);
+    assert_eq!(config.http_writers, config.threads.min(4));
     assert_eq!(config.mqtt, crate::mqtt::Settings::default());
     assert_eq!(config.rooms_max, crate::domain::hub::ROOMS_MAX_DEFAULT);
     assert_eq!(config.rooms.len(), 1);
@@ -54,6 +55,7 @@ fn every_fault_is_one_line_that_says_where_and_what_is_allowed() {
         ("[storage]\nlisten = 1\n", "FILE: there is no key `storage.listen`; did you mean `http.listen`?"),
         ("[http]\nlisten = \"here\"\n", "FILE: `http.listen` is `here`: `here` is no address with a port"),
         ("[limits]\nrooms_max = 0\n", "FILE: `limits.rooms_max` is `0`: 1 to 1000 is allowed"),
+        ("[hub]\nthreads = 65\n", "FILE: `hub.threads` is `65`: 0 to 64 is allowed"),
         ("[http]\nwriters = 65\n", "FILE: `http.writers` is `65`: 0 to 64 is allowed"),
         ("[http.limits]\nstall_max_ms = 1\n", "FILE: `http.limits.stall_max_ms` is `1`: 100 to 600000 is allowed"),
         ("[mqtt.limits]\nrouter_segments = 1\n", "FILE: `mqtt.limits.router_segments` is `1`: 2 to 1024 is allowed"),

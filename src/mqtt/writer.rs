@@ -99,12 +99,16 @@ impl Flow {
         self.lag(written_bytes) < self.lag_bytes_max / 2
     }
 
-    /// The writer has handed in everything up to `seq`, with which it has handed in `written_bytes` altogether.
-    fn handed_in(&self, seq: Option<u64>, written_bytes: u64) {
-        self.written_bytes.store(written_bytes, Ordering::Relaxed);
+    /// The writer hands in everything up to `seq` now: whoever subscribes later is not owed it.
+    fn hands_in(&self, seq: Option<u64>) {
         if let Some(seq) = seq {
             self.written_seq.store(seq, Ordering::Release);
         }
+    }
+
+    /// The writer has handed in `written_bytes` altogether: what it only holds ready is nobody's lag.
+    fn handed_in(&self, written_bytes: u64) {
+        self.written_bytes.store(written_bytes, Ordering::Relaxed);
     }
 
     fn lag(&self, written_bytes: u64) -> u64 {
@@ -245,8 +249,9 @@ impl Writer {
             }
             self.wait_for_sessions().await;
             next.sent_at = Some(Instant::now());
+            self.flow.hands_in(next.newest_seq);
             let sent = self.feed.send(next.messages.iter().cloned(), self.limits.router_timeout).await;
-            self.flow.handed_in(next.newest_seq, packer.written_bytes);
+            self.flow.handed_in(packer.written_bytes);
             outstanding.push_back(next);
             if sent.is_err() {
                 packer.names.clear();
