@@ -217,11 +217,13 @@ pub fn connack(out: &mut BytesMut, version: Version, session_present: bool, prop
 }
 
 /// A CONNACK that refuses, with the reason in words where the version has room for it.
-pub fn connack_refusal(out: &mut BytesMut, version: Version, reason: Reason, text: &str) {
+pub fn connack_refusal(out: &mut BytesMut, version: Version, reason: Reason, text: &str, bytes_max: usize) {
     if version == Version::V311 {
         out.put_slice(&[CONNACK, 2, 0, reason.return_code()]);
         return;
     }
+    let with_text = 2 + varint_len(3 + text.len()) + 3 + text.len();
+    let text = if 1 + varint_len(with_text) + with_text > bytes_max { "" } else { text };
     let props_len = if text.is_empty() { 0 } else { 3 + text.len() };
     out.put_u8(CONNACK);
     put_varint(out, 2 + varint_len(props_len) + props_len);

@@ -122,12 +122,13 @@ async fn connect(state: Arc<State>, mut stream: Box<dyn Stream>, peer: Peer) {
     let connect = match connect {
         Ok(Ok(connect)) => connect,
         Ok(Err(Refusal { version: Some(version), reason, text })) => {
-            return refuse(&state, stream, version, reason, text).await;
+            return refuse(&state, stream, version, (reason, text), usize::MAX).await;
         }
         Ok(Err(_)) => return,
         Err(_) => return limit_met("connect_timeout"),
     };
     let version = connect.version;
+    let bytes_max = connect.packet_bytes_max.map_or(usize::MAX, |bytes| bytes as usize);
     let admitted = match guard {
         Ok(guard) => admit(&state, connect, peer, guard).await,
         Err(text) => Err((Reason::QUOTA_EXCEEDED, text)),
@@ -138,7 +139,7 @@ async fn connect(state: Arc<State>, mut stream: Box<dyn Stream>, peer: Peer) {
             let attach = Attach { stream, inbound, connect, access, address, assigned, guard };
             state.admit(client_id, Box::new(attach));
         }
-        Err((reason, text)) => refuse(&state, stream, version, reason, text).await,
+        Err(why) => refuse(&state, stream, version, why, bytes_max).await,
     }
 }
 
@@ -248,9 +249,15 @@ fn new_client_id() -> String {
 }
 
 /// Sends a CONNACK that says why not, and closes.
-async fn refuse(state: &State, mut stream: Box<dyn Stream>, version: Version, reason: Reason, text: &str) {
+async fn refuse(
+    state: &State,
+    mut stream: Box<dyn Stream>,
+    version: Version,
+    (reason, text): (Reason, &str),
+    bytes_max: usize,
+) {
     let mut out = BytesMut::new();
-    frame::connack_refusal(&mut out, version, reason, text);
+    frame::connack_refusal(&mut out, version, reason, text, bytes_max);
     let goodbye = async {
         // Whoever has gone already needs no reason.
         let _ = stream.write_all(&out).await;

@@ -2,11 +2,14 @@
 
 mod client;
 mod limits;
+mod policy;
 mod publish;
 mod rig;
 mod robustness;
 mod router;
 mod sessions;
+mod statements;
 mod stock;
 mod subscribe;
+mod tls;
 mod wills;

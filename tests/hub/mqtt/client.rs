@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::TcpStream,
     time::timeout,
 };
@@ -24,6 +24,8 @@ pub(super) struct Connect {
     pub(super) alias_max: Option<u16>,
     pub(super) will: Option<Will>,
     pub(super) user: Option<(String, String)>,
+    /// Whether reasons may come in words; said only where set.
+    pub(super) problem_information: Option<bool>,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -48,6 +50,7 @@ impl Connect {
             alias_max: None,
             will: None,
             user: None,
+            problem_information: None,
         }
     }
 
@@ -86,6 +89,9 @@ impl Connect {
             if let Some(maximum) = self.packet_max {
                 props.put_u8(0x27);
                 props.put_u32(maximum);
+            }
+            if let Some(wanted) = self.problem_information {
+                props.put_slice(&[0x17, u8::from(wanted)]);
             }
             if let Some(maximum) = self.alias_max {
                 props.put_u8(0x22);
@@ -184,8 +190,13 @@ pub(super) const UNSUBACK: u8 = 11;
 pub(super) const PINGRESP: u8 = 13;
 pub(super) const DISCONNECT: u8 = 14;
 
+/// TCP, or TLS over it.
+pub(super) trait Transport: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Transport for T {}
+
 pub(super) struct Client {
-    pub(super) stream: TcpStream,
+    pub(super) stream: Box<dyn Transport>,
     inbound: BytesMut,
     /// Messages that came while something else was awaited.
     early: std::collections::VecDeque<Packet>,
@@ -197,7 +208,18 @@ impl Client {
     pub(super) async fn open(port: u16, v5: bool) -> Self {
         let stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
         stream.set_nodelay(true).unwrap();
-        Self { stream, inbound: BytesMut::new(), early: std::collections::VecDeque::new(), v5, next_id: 0 }
+        Self::over(stream, v5)
+    }
+
+    /// A client over a stream that is there already.
+    pub(super) fn over(stream: impl Transport + 'static, v5: bool) -> Self {
+        Self {
+            stream: Box::new(stream),
+            inbound: BytesMut::new(),
+            early: std::collections::VecDeque::new(),
+            v5,
+            next_id: 0,
+        }
     }
 
     pub(super) async fn connect(&mut self, connect: &Connect) -> Connack {
@@ -208,7 +230,13 @@ impl Client {
 
     /// Sends bytes as they are.
     pub(super) async fn raw(&mut self, bytes: &[u8]) {
-        self.stream.write_all(bytes).await.unwrap();
+        self.try_raw(bytes).await.unwrap();
+    }
+
+    /// Sends bytes to a hub that may have closed.
+    pub(super) async fn try_raw(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+        self.stream.write_all(bytes).await?;
+        self.stream.flush().await
     }
 
     /// Sends a packet.

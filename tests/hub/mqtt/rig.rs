@@ -8,7 +8,7 @@ use lockstep::{
     domain::hub::Hub,
     engine::{Engine, EngineLimits},
     mqtt::{self, Door, Foundation, Settings},
-    policy::{self, Policy},
+    policy::{self, Policy, Role},
 };
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -21,8 +21,9 @@ pub(super) struct Rig {
     pub(super) door: Arc<Door>,
     pub(super) port: u16,
     stop: CancellationToken,
+    policy: Policy,
     /// Users and rules; gone when the test ends.
-    _files: TempDir,
+    files: TempDir,
 }
 
 impl Rig {
@@ -37,14 +38,24 @@ impl Rig {
 
     /// A door with users and access rules; `open` as on loopback alone.
     pub(super) async fn with_policy(change: impl FnOnce(&mut Settings), open: bool, users: &str, acl: &str) -> Self {
+        Self::with_anonymous(change, open, None, users, acl).await
+    }
+
+    /// The same, with a role for whoever has no user.
+    pub(super) async fn with_anonymous(
+        change: impl FnOnce(&mut Settings),
+        open: bool,
+        anonymous: Option<Role>,
+        users: &str,
+        acl: &str,
+    ) -> Self {
         let files = tempfile::tempdir().unwrap();
         let (users_file, acl_file) = (files.path().join("users"), files.path().join("acl"));
         std::fs::write(&users_file, users).unwrap();
         std::fs::write(&acl_file, acl).unwrap();
         let root = "lockstep".parse().unwrap();
         let policy =
-            Policy::load(policy::Settings { root, loopback_only: open, anonymous: None, users_file, acl_file })
-                .unwrap();
+            Policy::load(policy::Settings { root, loopback_only: open, anonymous, users_file, acl_file }).unwrap();
         let spec = Config::load(None, &Overrides::default()).unwrap().hub_spec("boot".to_owned());
         let clock = Clock::system();
         let (mut engine, handle) = Engine::new(Hub::new(spec), clock.clone(), EngineLimits::default());
@@ -54,11 +65,18 @@ impl Rig {
         tokio::spawn(engine.run(stop.clone().cancelled_owned()));
         let mut settings = Settings::default();
         change(&mut settings);
-        let foundation = Foundation { engine: handle, outlet, clock, policy, settings };
+        let foundation = Foundation { engine: handle, outlet, clock, policy: policy.clone(), settings };
         let door = Arc::new(mqtt::start(foundation).await.unwrap());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = door.listen(listener, None).unwrap().port();
-        Self { door, port, stop, _files: files }
+        Self { door, port, stop, policy, files }
+    }
+
+    /// Other users and rules, in force from now on.
+    pub(super) fn reload(&self, users: &str, acl: &str) {
+        std::fs::write(self.files.path().join("users"), users).unwrap();
+        std::fs::write(self.files.path().join("acl"), acl).unwrap();
+        self.policy.reload().unwrap();
     }
 
     /// A connected MQTT 5 client with a clean start.
