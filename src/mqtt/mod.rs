@@ -55,7 +55,7 @@ use self::{
     gauge::Gauges,
     reason::Reason,
     shared::Groups,
-    state::{Connections, Registry, State, Stats},
+    state::{Connections, Registry, State},
     sys::Sys,
     writer::{Flow, Writer},
 };
@@ -150,7 +150,7 @@ pub async fn start(foundation: Foundation) -> Result<Door, OpenError> {
         gauges: Gauges::default(),
         groups: Groups::default(),
         sys: Sys::new(),
-        stats: Stats::default(),
+        stats: Arc::default(),
         queue_bytes: Arc::new(AtomicUsize::new(0)),
         filters: AtomicUsize::new(0),
         tracker: TaskTracker::new(),

@@ -100,6 +100,11 @@ impl Groups {
         let _ = tokio::time::timeout(state.settings.limits.router_timeout, ready.wait_for(|ready| *ready)).await;
     }
 
+    /// How many groups there are, each with its filter.
+    pub(super) fn len(&self) -> usize {
+        self.lock().len()
+    }
+
     /// Takes the session `number` out of a group; the last one ends it.
     pub(super) fn leave(&self, group: &Arc<str>, filter: &Filter, number: u64) {
         let key = (Arc::clone(group), filter.clone());

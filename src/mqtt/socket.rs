@@ -6,6 +6,7 @@ use std::{
     future::poll_fn,
     io,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll},
 };
 
@@ -14,6 +15,8 @@ use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf},
     time::Instant,
 };
+
+use super::state::Stats;
 
 /// A stream that a session can live on.
 pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -39,6 +42,8 @@ pub(super) struct Socket {
     flush: bool,
     /// When the other side last took bytes.
     pub(super) moved_at: Instant,
+    /// Counts for all clients together.
+    stats: Arc<Stats>,
     /// Bytes read and written since it was opened.
     pub(super) read_bytes: u64,
     pub(super) written_bytes: u64,
@@ -56,9 +61,10 @@ pub(super) enum Turn {
 }
 
 impl Socket {
-    pub(super) fn new(stream: Box<dyn Stream>, inbound: BytesMut) -> Self {
+    pub(super) fn new(stream: Box<dyn Stream>, inbound: BytesMut, stats: Arc<Stats>) -> Self {
         Self {
             stream,
+            stats,
             inbound,
             out: BytesMut::new(),
             flush: false,
@@ -85,6 +91,7 @@ impl Socket {
                 done?;
                 let bytes = buffer.filled();
                 self.read_bytes += bytes.len() as u64;
+                Stats::add(&self.stats.bytes_received, bytes.len() as u64);
                 if bytes.is_empty() {
                     return Poll::Ready(Ok(Turn::End));
                 }
@@ -104,6 +111,7 @@ impl Socket {
                 Poll::Ready(Ok(length)) => {
                     self.out.advance(length);
                     self.written_bytes += length as u64;
+                    Stats::add(&self.stats.bytes_sent, length as u64);
                     wrote = true;
                     self.flush = true;
                 }

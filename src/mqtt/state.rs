@@ -39,7 +39,7 @@ pub(super) struct State {
     pub(super) gauges: Gauges,
     pub(super) groups: Groups,
     pub(super) sys: Sys,
-    pub(super) stats: Stats,
+    pub(super) stats: Arc<Stats>,
     pub(super) connections: Arc<Connections>,
     pub(super) queue_bytes: Arc<AtomicUsize>,
     pub(super) filters: AtomicUsize,
@@ -240,6 +240,13 @@ impl Readings {
 pub(super) struct Stats {
     pub(super) connections: AtomicU64,
     pub(super) packets_received: AtomicU64,
+    pub(super) packets_sent: AtomicU64,
+    /// Bytes of whole streams, without TLS and WebSocket.
+    pub(super) bytes_received: AtomicU64,
+    pub(super) bytes_sent: AtomicU64,
+    pub(super) publish_bytes_received: AtomicU64,
+    /// Sessions that ended because their time was over.
+    pub(super) expired: AtomicU64,
     pub(super) publishes_received: AtomicU64,
     pub(super) publishes_sent: AtomicU64,
     pub(super) publish_bytes_sent: AtomicU64,

@@ -1,18 +1,21 @@
-//! `$SYS/#`: what the broker is doing, under mosquitto's names.
+//! `$SYS/#`: what the broker is doing, under mosquitto 2.0's names; `heap/…` alone is missing.
 //!
 //! The values live here, not in the retained tree: they are no state of the house and belong on no disk. While somebody is subscribed,
 //! those that changed are published every ten seconds.
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, PoisonError, atomic::Ordering},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
 use bytes::Bytes;
 use tokio::{sync::mpsc, time::Instant};
 
-use super::state::State;
+use super::state::{State, Stats};
 use crate::{
     domain::{
         origin::Origin,
@@ -21,6 +24,17 @@ use crate::{
     },
     engine::Retained,
 };
+
+/// The three topics of one load.
+macro_rules! topics {
+    ($what:literal) => {
+        [
+            concat!("$SYS/broker/load/", $what, "/1min"),
+            concat!("$SYS/broker/load/", $what, "/5min"),
+            concat!("$SYS/broker/load/", $what, "/15min"),
+        ]
+    };
+}
 
 /// How often values are looked at.
 pub(super) const INTERVAL: Duration = Duration::from_secs(10);
@@ -81,9 +95,10 @@ fn publication(topic: &str, value: &str) -> Option<Publication> {
 
 /// Keeps the values fresh and hands changes to the writer, until the door stops.
 pub(super) async fn run(state: Arc<State>, writer: mpsc::Sender<Vec<Publication>>) {
+    let mut loads = Loads::default();
     loop {
         let sizes = state.engine.sizes().await.unwrap_or_default();
-        let changed = state.sys.update(measure(&state, sizes.retained, sizes.retained_bytes));
+        let changed = state.sys.update(measure(&state, &mut loads, sizes.retained, sizes.retained_bytes));
         if !changed.is_empty() && writer.send(changed).await.is_err() {
             return;
         }
@@ -94,28 +109,90 @@ pub(super) async fn run(state: Arc<State>, writer: mpsc::Sender<Vec<Publication>
     }
 }
 
-fn measure(state: &State, retained: usize, retained_bytes: usize) -> BTreeMap<&'static str, String> {
+fn measure(state: &State, loads: &mut Loads, retained: usize, retained_bytes: usize) -> BTreeMap<&'static str, String> {
     let stats = &state.stats;
-    let load = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed).to_string();
+    let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed).to_string();
     let (connected, peak) = state.connections.counts();
     let sessions = state.registry.len();
-    BTreeMap::from([
+    let away = sessions.saturating_sub(connected).to_string();
+    let mut values = BTreeMap::from([
         ("$SYS/broker/version", concat!("lockstep ", env!("CARGO_PKG_VERSION")).to_owned()),
         ("$SYS/broker/uptime", format!("{} seconds", state.sys.started_at.elapsed().as_secs())),
         ("$SYS/broker/clients/connected", connected.to_string()),
         ("$SYS/broker/clients/active", connected.to_string()),
-        ("$SYS/broker/clients/disconnected", sessions.saturating_sub(connected).to_string()),
-        ("$SYS/broker/clients/inactive", sessions.saturating_sub(connected).to_string()),
+        ("$SYS/broker/clients/disconnected", away.clone()),
+        ("$SYS/broker/clients/inactive", away),
         ("$SYS/broker/clients/total", sessions.max(connected).to_string()),
         ("$SYS/broker/clients/maximum", peak.to_string()),
+        ("$SYS/broker/clients/expired", load(&stats.expired)),
+        ("$SYS/broker/bytes/received", load(&stats.bytes_received)),
+        ("$SYS/broker/bytes/sent", load(&stats.bytes_sent)),
         ("$SYS/broker/messages/received", load(&stats.packets_received)),
+        ("$SYS/broker/messages/sent", load(&stats.packets_sent)),
+        ("$SYS/broker/messages/stored", retained.to_string()),
         ("$SYS/broker/publish/messages/received", load(&stats.publishes_received)),
         ("$SYS/broker/publish/messages/sent", load(&stats.publishes_sent)),
         ("$SYS/broker/publish/messages/dropped", load(&stats.dropped)),
+        ("$SYS/broker/publish/bytes/received", load(&stats.publish_bytes_received)),
         ("$SYS/broker/publish/bytes/sent", load(&stats.publish_bytes_sent)),
         ("$SYS/broker/retained messages/count", retained.to_string()),
         ("$SYS/broker/store/messages/count", retained.to_string()),
         ("$SYS/broker/store/messages/bytes", retained_bytes.to_string()),
         ("$SYS/broker/subscriptions/count", state.filters.load(Ordering::Relaxed).to_string()),
-    ])
+        ("$SYS/broker/shared_subscriptions/count", state.groups.len().to_string()),
+    ]);
+    loads.add(stats, &mut values);
+    values
+}
+
+/// The moving averages below `$SYS/broker/load`, in things a minute.
+#[derive(Debug, Default)]
+struct Loads {
+    before: [u64; LOADS],
+    averages: [[f64; 3]; LOADS],
+}
+
+const LOADS: usize = 9;
+
+/// Over how many minutes each average goes.
+const SPANS_MIN: [f64; 3] = [1.0, 5.0, 15.0];
+
+const LOAD_TOPICS: [[&str; 3]; LOADS] = [
+    topics!("bytes/received"),
+    topics!("bytes/sent"),
+    topics!("connections"),
+    topics!("messages/received"),
+    topics!("messages/sent"),
+    topics!("publish/dropped"),
+    topics!("publish/received"),
+    topics!("publish/sent"),
+    topics!("sockets"),
+];
+
+impl Loads {
+    /// Takes what was counted in the last [`INTERVAL`]: each average moves towards it by its share of its span.
+    fn add(&mut self, stats: &Stats, values: &mut BTreeMap<&'static str, String>) {
+        let now = [
+            &stats.bytes_received,
+            &stats.bytes_sent,
+            &stats.connections,
+            &stats.packets_received,
+            &stats.packets_sent,
+            &stats.dropped,
+            &stats.publishes_received,
+            &stats.publishes_sent,
+            &stats.connections,
+        ]
+        .map(|counter| counter.load(Ordering::Relaxed));
+        let interval_min = INTERVAL.as_secs_f64() / 60.0;
+        for (place, count) in now.into_iter().enumerate() {
+            let counted = count.saturating_sub(self.before[place]);
+            let a_minute = u32::try_from(counted).map_or(f64::from(u32::MAX), f64::from) / interval_min;
+            self.before[place] = count;
+            for (span, average) in self.averages[place].iter_mut().enumerate() {
+                *average += (a_minute - *average) * (1.0 - (-interval_min / SPANS_MIN[span]).exp());
+                values.insert(LOAD_TOPICS[place][span], format!("{average:.2}"));
+            }
+        }
+    }
 }

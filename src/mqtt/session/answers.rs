@@ -22,6 +22,7 @@ use crate::{
         frame::{self, AckKind},
         packet::{Publish, Version},
         reason::Reason,
+        state::Stats,
     },
 };
 
@@ -169,6 +170,7 @@ impl Session {
         if let Some(Online { socket, version, reasons_in_words, bytes_max, .. }) = &mut self.online {
             let text = if *reasons_in_words { text } else { "" };
             frame::ack(&mut socket.out, *version, kind, id, reason, text, *bytes_max);
+            Stats::count(&self.state.stats.packets_sent);
         }
     }
 }

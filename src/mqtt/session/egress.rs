@@ -422,6 +422,7 @@ impl Session {
                 online.aliases_out.insert(delivery.topic.to_vec(), alias);
             }
             Stats::count(&self.state.stats.publishes_sent);
+            Stats::count(&self.state.stats.packets_sent);
             Stats::add(&self.state.stats.publish_bytes_sent, (online.socket.out.len() - before) as u64);
         } else {
             // A packet that the client does not take counts as delivered (MQTT 5 §3.1.2.11.4).

@@ -121,6 +121,7 @@ impl Session {
         match packet {
             Packet::Publish(publish) => {
                 Stats::count(&self.state.stats.publishes_received);
+                Stats::add(&self.state.stats.publish_bytes_received, bytes as u64);
                 if let Err(fault) = self.count(&publish) {
                     return self.hold_fault(fault);
                 }
@@ -138,6 +139,7 @@ impl Session {
             Packet::Pingreq => {
                 if let Some(online) = &mut self.online {
                     frame::pingresp(&mut online.socket.out);
+                    Stats::count(&self.state.stats.packets_sent);
                 }
             }
             Packet::Puback { id } => {

@@ -55,7 +55,7 @@ impl Session {
         self.expiry_s = connect.session_expiry.min(expiry_max);
         let server_keep_alive = self.server_keep_alive(connect.version, connect.keep_alive);
         let keep_alive = server_keep_alive.unwrap_or(connect.keep_alive);
-        let mut socket = Socket::new(stream, inbound);
+        let mut socket = Socket::new(stream, inbound, Arc::clone(&self.state.stats));
         let properties = ConnackProperties {
             session_expiry: (self.expiry_s != connect.session_expiry).then_some(self.expiry_s),
             receive_maximum: limits.receive_maximum,
@@ -87,6 +87,7 @@ impl Session {
         self.recheck_rights().await;
         self.rejoin();
         Stats::count(&self.state.stats.connections);
+        Stats::count(&self.state.stats.packets_sent);
         tracing::debug!(client = %self.client_id, %address, present, "connected");
         // What came right behind the CONNECT.
         self.take_turn(Ok(crate::mqtt::socket::Turn::Read));
@@ -150,6 +151,7 @@ impl Session {
         if reason.is_error() && !(reason == Reason::UNSPECIFIED && text.is_empty()) {
             let text = if online.reasons_in_words { text } else { "" };
             frame::disconnect(&mut online.socket.out, online.version, reason, text, online.bytes_max);
+            Stats::count(&self.state.stats.packets_sent);
             metrics::counter!("lockstep_mqtt_disconnect_total", "reason" => format!("{reason}")).increment(1);
         }
         tracing::debug!(
@@ -301,6 +303,7 @@ impl Session {
                 self.publish_will_now();
             }
             if self.ends_at.is_some_and(|at| at <= now) {
+                Stats::count(&self.state.stats.expired);
                 self.ended = true;
             }
         }

@@ -23,6 +23,7 @@ use crate::{
         router::{Delivered, Gone, Link},
         settings::limit_met,
         shared::Member,
+        state::Stats,
     },
     policy,
 };
@@ -259,6 +260,7 @@ impl Session {
             && let Some(online) = &mut self.online
         {
             frame::suback(&mut online.socket.out, online.version, subscribing.id, &subscribing.reasons);
+            Stats::count(&self.state.stats.packets_sent);
         }
         if subscribing.replays.iter().any(|(_, filter)| filter.as_str().starts_with("$SYS")) {
             values.extend(self.state.sys.values());
@@ -320,6 +322,7 @@ impl Session {
         }
         if let Some(online) = &mut self.online {
             frame::unsuback(&mut online.socket.out, online.version, unsubscribe.id, &reasons);
+            Stats::count(&self.state.stats.packets_sent);
         }
     }
 

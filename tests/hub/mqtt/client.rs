@@ -347,7 +347,8 @@ impl Client {
         timeout(limit, self.read()).await.ok().flatten()
     }
 
-    async fn read(&mut self) -> Option<Packet> {
+    /// The next packet, however long it takes; none at the end of the connection.
+    pub(super) async fn read(&mut self) -> Option<Packet> {
         if let Some(packet) = self.early.pop_front() {
             return Some(packet);
         }

@@ -261,7 +261,18 @@ async fn the_brokers_own_numbers_are_there_at_once_and_hash_does_not_match_them(
     while let Some(packet) = client.within(super::rig::QUIET).await {
         topics.insert(client.read_message(&packet).topic);
     }
-    for name in ["uptime", "clients/connected", "messages/received", "subscriptions/count", "retained messages/count"] {
+    // Every name that mosquitto 2.0 has, but for `heap/…`.
+    let plain = "bytes/received bytes/sent clients/active clients/connected clients/disconnected clients/expired clients/inactive \
+        clients/maximum clients/total messages/received messages/sent messages/stored publish/bytes/received publish/bytes/sent \
+        publish/messages/dropped publish/messages/received publish/messages/sent retained_messages/count \
+        shared_subscriptions/count store/messages/bytes store/messages/count subscriptions/count uptime version";
+    let loads = "bytes/received bytes/sent connections messages/received messages/sent publish/dropped publish/received publish/sent \
+        sockets";
+    let loads =
+        loads.split_whitespace().flat_map(|load| ["1min", "5min", "15min"].map(|span| format!("load/{load}/{span}")));
+    let names =
+        plain.split_whitespace().map(|name| name.replace("retained_messages", "retained messages")).chain(loads);
+    for name in names {
         assert!(topics.contains(&format!("$SYS/broker/{name}")), "{name} is missing of {topics:?}");
     }
     let mut all = rig.v5("all").await;
