@@ -198,7 +198,7 @@ async fn serve_async(config: Config, policy: Policy, ready_json: bool) -> anyhow
         journal: journal.clone(),
         restart: asked,
     });
-    tell_ready(&config, http.addresses(), &mqtt_addresses, ready_json)?;
+    tell_ready(&config, http.addresses(), &mqtt_listening, ready_json)?;
     control::notify_service("READY=1");
 
     let ended = wait_for_end(&policy, &mut restarts).await?;
@@ -350,11 +350,22 @@ fn new_boot_id() -> String {
     format!("{number:016x}")
 }
 
-fn tell_ready(config: &Config, http: &[SocketAddr], mqtt: &[SocketAddr], ready_json: bool) -> anyhow::Result<()> {
+fn tell_ready(
+    config: &Config,
+    http: &[SocketAddr],
+    mqtt: &[(SocketAddr, bool)],
+    ready_json: bool,
+) -> anyhow::Result<()> {
+    let of =
+        |tls: bool| mqtt.iter().filter(|listener| listener.1 == tls).map(|listener| listener.0).collect::<Vec<_>>();
+    let (mqtt, mqtt_tls) = (of(false), of(true));
     let mut out = io::stdout().lock();
     let first = |addresses: &[SocketAddr]| addresses.first().map(ToString::to_string);
     if ready_json {
-        let line = serde_json::json!({"ready": true, "http": first(http), "mqtt": first(mqtt)});
+        let mut line = serde_json::json!({"ready": true, "http": first(http), "mqtt": first(&mqtt)});
+        if let Some(address) = first(&mqtt_tls) {
+            line["mqtt_tls"] = address.into();
+        }
         writeln!(out, "{line}")?;
     } else {
         let listed = |addresses: &[SocketAddr], scheme: &str, end: &str| {
@@ -363,7 +374,7 @@ fn tell_ready(config: &Config, http: &[SocketAddr], mqtt: &[SocketAddr], ready_j
         let base = &config.base_path;
         writeln!(out, "Lockstep {} is ready.", env!("CARGO_PKG_VERSION"))?;
         writeln!(out, "  dashboard  {}", listed(http, "http://", &format!("{base}/")))?;
-        writeln!(out, "  MQTT       {}   (3.1.1 and 5)", listed(mqtt, "", ""))?;
+        writeln!(out, "  MQTT       {}   (3.1.1 and 5)", listed(&mqtt, "", ""))?;
         writeln!(out, "  data       {}", config.data_dir.display())?;
         if config.is_loopback_only() {
             writeln!(out, "Only this machine can reach it. `lockstep lan` lets phones, boxes and Home Assistant in.")?;

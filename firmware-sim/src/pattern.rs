@@ -57,6 +57,12 @@ impl Rgb {
         NAMED.map(|(name, _)| name).join(", ")
     }
 
+    /// Its name where it has one, else `#rrggbb`.
+    pub fn name(self) -> String {
+        let named = NAMED.iter().find(|&&(_, colour)| colour == self);
+        named.map_or_else(|| self.to_string(), |(name, _)| (*name).to_owned())
+    }
+
     /// The colour at `level` of 255 of its brightness.
     pub fn dimmed(self, level: u8) -> Self {
         let part = |value: u8| u8::try_from(u16::from(value) * u16::from(level) / 255).unwrap_or(u8::MAX);

@@ -3,6 +3,8 @@
 use std::{env, fs, path::PathBuf, time::Duration};
 
 use crate::config::Hub;
+#[cfg(feature = "tls")]
+use crate::config::HubAddress;
 
 /// The largest password file.
 const PASSWORD_BYTES_MAX: u64 = 4096;
@@ -76,8 +78,10 @@ impl Login {
         };
         #[cfg(feature = "tls")]
         let tls = match &hub.address {
-            crate::config::HubAddress::At { tls: true, .. } => Some(super::tls::client_config(hub)?),
-            _ => None,
+            HubAddress::At { tls: true, .. } => Some(super::tls::client_config(hub)?),
+            // Who names an authority does not want to be found by a hub that has none.
+            HubAddress::Auto if hub.ca_file.is_some() => Some(super::tls::client_config(hub)?),
+            HubAddress::At { .. } | HubAddress::Auto => None,
         };
         Ok(Self {
             client_id: client_id.to_owned(),
@@ -87,6 +91,15 @@ impl Login {
             #[cfg(feature = "tls")]
             tls,
         })
+    }
+
+    /// Whether a hub that is looked for has to speak TLS.
+    #[cfg(feature = "mdns")]
+    pub(super) const fn wants_tls(&self) -> bool {
+        #[cfg(feature = "tls")]
+        return self.tls.is_some();
+        #[cfg(not(feature = "tls"))]
+        false
     }
 }
 

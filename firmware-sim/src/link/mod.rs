@@ -148,7 +148,7 @@ async fn keep_connected(address: HubAddress, login: Login, tell: mpsc::Sender<Li
     let mut version = Version::V5;
     loop {
         let began = clock::now();
-        let end = match locate(&address).await {
+        let end = match locate(&address, &login).await {
             Ok(place) => session::session(&place, version, &login, &tell).await,
             Err(reason) => Why::Other.because(reason),
         };
@@ -180,15 +180,20 @@ pub struct Place {
     pub port: u16,
     /// Whether by TLS.
     pub tls: bool,
+    /// The name that its certificate should have, where that is not the host.
+    pub name: Option<String>,
 }
 
 /// Where to connect to now; `auto` is looked for each time, since a hub may have moved.
-async fn locate(address: &HubAddress) -> Result<Place, String> {
+async fn locate(address: &HubAddress, login: &Login) -> Result<Place, String> {
     match address {
-        HubAddress::At { host, port, tls } => Ok(Place { host: host.clone(), port: *port, tls: *tls }),
+        HubAddress::At { host, port, tls } => Ok(Place { host: host.clone(), port: *port, tls: *tls, name: None }),
         #[cfg(feature = "mdns")]
-        HubAddress::Auto => crate::discover::find_hub().await.map(|(host, port)| Place { host, port, tls: false }),
+        HubAddress::Auto => crate::discover::find_hub(login.wants_tls()).await,
         #[cfg(not(feature = "mdns"))]
-        HubAddress::Auto => Err("this build has no mDNS".to_owned()),
+        HubAddress::Auto => {
+            let _ = login;
+            Err("this build has no mDNS".to_owned())
+        }
     }
 }

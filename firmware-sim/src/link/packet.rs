@@ -60,6 +60,8 @@ pub(super) struct Properties {
 #[error("{0}")]
 pub(super) struct Malformed(&'static str);
 
+/// What a TLS port answers to anything else (RFC 8446 §5.1); no MQTT packet begins so.
+const TLS_ALERT: u8 = 21;
 const NOT_A_BROKERS: Malformed = Malformed("a packet came that brokers do not send");
 
 /// Takes the first packet out of `buffer`; none when it is not whole yet.
@@ -69,6 +71,9 @@ const NOT_A_BROKERS: Malformed = Malformed("a packet came that brokers do not se
 pub(super) fn take(buffer: &mut Vec<u8>, version: Version, bytes_max: usize) -> Result<Option<Packet>, Malformed> {
     let Some((&first, after)) = buffer.split_first() else { return Ok(None) };
     // Before its length: something else, such as a web server, is found out at its first byte.
+    if first == TLS_ALERT {
+        return Err(Malformed("it speaks TLS, so write mqtts://"));
+    }
     if !matches!(first, 0x20 | 0x30..=0x3f | 0x40 | 0x90 | 0xd0 | 0xe0) {
         return Err(NOT_A_BROKERS);
     }

@@ -30,7 +30,13 @@ pub(super) async fn open(place: &Place, login: &Login) -> Result<Box<dyn Stream>
         let name =
             ServerName::try_from(host.to_owned()).map_err(|_| format!("{host:?} is no name for a certificate"))?;
         let stream = TlsConnector::from(std::sync::Arc::clone(config)).connect(name, stream).await;
-        return Ok(Box::new(stream.map_err(|e| why::io(&e))?));
+        return match stream {
+            Ok(stream) => Ok(Box::new(stream)),
+            Err(e) if why::hung_up(&e) => {
+                Err("the hub closed the connection at once: is it a port for mqtts://?".to_owned())
+            }
+            Err(e) => Err(why::io(&e)),
+        };
     }
     // A build without TLS has a configuration without it.
     let _ = login;

@@ -91,7 +91,7 @@ pub(super) fn reason(error: &io::Error) -> Option<String> {
             | PeerIncompatible::Tls12NotOffered
             | PeerIncompatible::Tls12NotOfferedOrEnabled,
         ) => "the hub does not know TLS 1.3",
-        Error::InvalidMessage(_) => "that port does not speak TLS: is it mqtt:// there?",
+        Error::InvalidMessage(_) => "what answered there is no TLS: is it a port for mqtts://?",
         other => return Some(format!("TLS: {other}")),
     };
     Some(text.to_owned())

@@ -66,17 +66,19 @@ pub(super) fn ended(code: u8, properties: Properties) -> End {
 /// An answer that is no MQTT 5, or none but a closed connection, is what a 3.1.1 broker does. 3.1.1 is only tried after 5:
 /// when that fails too, 5 gets its turn again.
 pub(super) fn broke(error: &io::Error, connected: bool) -> End {
-    let hung_up = matches!(
-        error.kind(),
-        io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::UnexpectedEof
-    );
-    let why = if connected || !hung_up { Why::Other } else { Why::Version };
+    let why = if connected || !hung_up(error) { Why::Other } else { Why::Version };
     why.because(io(error))
 }
 
 pub(super) fn malformed(malformed: Malformed, connected: bool) -> End {
     let why = if connected { Why::Other } else { Why::Version };
     why.because(format!("the other side does not speak MQTT as it should: {malformed}"))
+}
+
+/// Whether the other side ended it, with or without a word.
+pub(super) fn hung_up(error: &io::Error) -> bool {
+    use io::ErrorKind as Kind;
+    matches!(error.kind(), Kind::ConnectionAborted | Kind::ConnectionReset | Kind::UnexpectedEof | Kind::BrokenPipe)
 }
 
 /// Why the network failed.
@@ -87,9 +89,7 @@ pub(super) fn io(error: &io::Error) -> String {
     }
     match error.kind() {
         io::ErrorKind::ConnectionRefused => "nobody listens there".to_owned(),
-        io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::UnexpectedEof => {
-            CLOSED.to_owned()
-        }
+        _ if hung_up(error) => CLOSED.to_owned(),
         _ => error.to_string(),
     }
 }

@@ -16,7 +16,7 @@ use serde_json::Value;
 pub(crate) const LIMIT: Duration = Duration::from_secs(30);
 
 /// The hub's program: `LOCKSTEP_BIN`, or the one of this workspace, built if need be.
-fn hub_program() -> &'static Path {
+pub(crate) fn hub_program() -> &'static Path {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
     PROGRAM.get_or_init(|| {
         if let Some(path) = env::var_os("LOCKSTEP_BIN") {
@@ -86,21 +86,30 @@ impl Lines {
 pub(crate) struct Hub {
     child: Child,
     pub(crate) mqtt: String,
+    /// Where it listens with TLS, if it does.
+    pub(crate) mqtt_tls: Option<String>,
 }
 
 impl Hub {
     /// A hub that keeps its data in `data`; `mqtt` is the address to listen on, port 0 picks one.
     pub(crate) fn start(data: &Path, mqtt: &str) -> Self {
+        Self::start_with(data, mqtt, &[])
+    }
+
+    /// The same with more arguments.
+    pub(crate) fn start_with(data: &Path, mqtt: &str, more: &[&str]) -> Self {
         let mut child = Command::new(hub_program())
             .args(["--http", "127.0.0.1:0", "--mqtt", mqtt, "--ready-json", "--data-dir"])
             .arg(data)
+            .args(more)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
         let ready = Lines::of(&mut child).wait_for("the hub's ready line", |line| line["ready"] == true);
-        Self { child, mqtt: ready["mqtt"].as_str().unwrap().to_owned() }
+        let address = |key: &str| ready[key].as_str().map(str::to_owned);
+        Self { child, mqtt: address("mqtt").unwrap(), mqtt_tls: address("mqtt_tls") }
     }
 
     /// `kill -9`
@@ -127,8 +136,13 @@ pub(crate) struct HeadlessBox {
 
 impl HeadlessBox {
     pub(crate) fn start(hub: &str, id: &str, more: &[&str]) -> Self {
+        Self::start_at(&format!("mqtt://{hub}"), id, more)
+    }
+
+    /// With the hub's whole address.
+    pub(crate) fn start_at(url: &str, id: &str, more: &[&str]) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_lockstep-box"))
-            .args(["--board", "headless", "--id", id, "--hub", &format!("mqtt://{hub}")])
+            .args(["--board", "headless", "--id", id, "--hub", url])
             .args(more)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -151,6 +165,14 @@ impl HeadlessBox {
 
     pub(crate) fn wait_for_light(&mut self, light: &str) -> Value {
         self.lines.wait_for(&format!("light {light}"), |line| line["type"] == "light" && line["light"] == light)
+    }
+
+    /// Why there is no connection.
+    pub(crate) fn wait_for_reason(&mut self, part: &str) -> String {
+        let line = self.lines.wait_for(&format!("a reason with {part:?}"), |line| {
+            line["reason"].as_str().is_some_and(|reason| reason.contains(part))
+        });
+        line["reason"].as_str().unwrap().to_owned()
     }
 
     pub(crate) fn wait_for_online(&mut self) {

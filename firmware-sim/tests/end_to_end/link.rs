@@ -7,7 +7,7 @@ use std::{
     thread,
 };
 
-use crate::desk::HeadlessBox;
+use crate::desk::{HeadlessBox, Hub, hub_program};
 
 /// The CONNECT that came, and its protocol level (MQTT 3.1.1 §3.1.2.2).
 fn read_connect(socket: &mut TcpStream) -> u8 {
@@ -68,6 +68,29 @@ fn a_wrong_password_is_told_and_not_hammered() {
     let address = broker(|_, socket| socket.write_all(&[0x20, 3, 0, 0x86, 0]).unwrap());
     let mut desk = HeadlessBox::start(&address, "guest", &[]);
     desk.lines.wait_for("the reason", |line| line["reason"].as_str().is_some_and(|reason| reason.contains("--user")));
+}
+
+#[test]
+fn user_and_password_let_the_box_in_and_a_wrong_one_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let (data, right, wrong) = (folder.path().join("data"), folder.path().join("right"), folder.path().join("wrong"));
+    std::fs::write(&right, "a long password\n").unwrap();
+    std::fs::write(&wrong, "another password\n").unwrap();
+    let made = Command::new(hub_program())
+        .args(["passwd", "shelf", "--role", "device", "--password-file", right.to_str().unwrap(), "--data-dir"])
+        .arg(&data)
+        .output();
+    assert!(made.unwrap().status.success());
+    let hub = Hub::start(&data, "127.0.0.1:0");
+    let start = |file: &std::path::Path| {
+        let login = ["--user", "shelf", "--password-file", file.to_str().unwrap()];
+        HeadlessBox::start(&hub.mqtt, "shelf", &login)
+    };
+    start(&wrong).wait_for_reason("the hub refused user or password");
+    let mut shelf = start(&right);
+    shelf.wait_for_online();
+    shelf.say("short");
+    assert_eq!(shelf.wait_for_phase("work")["by"], "mqtt:shelf");
 }
 
 #[test]

@@ -5,3 +5,5 @@
 mod desk;
 mod link;
 mod main_job;
+#[cfg(feature = "tls")]
+mod tls;

@@ -8,7 +8,7 @@ use ratatui::{
     layout::{Alignment, Constraint, Layout, Rect},
     style::{Color, Modifier, Style, Stylize},
     text::{Line, Span},
-    widgets::{Block, BorderType, Paragraph},
+    widgets::{Block, BorderType, Paragraph, Wrap},
 };
 
 use crate::{
@@ -59,21 +59,23 @@ impl View {
         let case = Block::bordered()
             .border_type(BorderType::Rounded)
             .title("Lockstep box".bold())
-            .title_bottom(Line::from(self.title.clone()).right_aligned());
+            .title_bottom(self.title.clone());
         let inside = case.inner(area);
         frame.render_widget(case, area);
+        let standing = standing_lines(scene.shown, inside.width);
         let [connection, clock, parts, keys, log] = Layout::vertical([
-            Constraint::Length(1),
+            Constraint::Length(u16::try_from(standing.len()).unwrap_or(1)),
             Constraint::Length(3),
             Constraint::Length(PART.1),
             Constraint::Length(2),
             Constraint::Min(0),
         ])
         .areas(inside);
-        frame.render_widget(Paragraph::new(connection_line(scene.shown)), connection);
+        frame.render_widget(Paragraph::new(standing), connection);
         frame.render_widget(Paragraph::new(clock_lines(scene.shown)).alignment(Alignment::Center), clock);
         self.draw_parts(frame, parts, scene);
-        frame.render_widget(Paragraph::new(keys_line(scene)).alignment(Alignment::Center), keys);
+        let help = Paragraph::new(keys_line(scene)).alignment(Alignment::Center).wrap(Wrap { trim: true });
+        frame.render_widget(help, keys);
         let room = usize::from(log.height);
         let lines: Vec<Line<'_>> = self
             .log
@@ -121,19 +123,25 @@ impl View {
     }
 }
 
-fn connection_line(shown: &Shown) -> Line<'static> {
+/// How the box stands to its hub, and in words what its light shows; below each other where the place is narrow.
+fn standing_lines(shown: &Shown, width: u16) -> Vec<Line<'static>> {
     let (mark, text, style) = match shown.connection {
         Connection::Online => ("●", "online", Style::new().green()),
         Connection::Waiting => ("◐", "connected, waiting for the hub's state", Style::new().yellow()),
         Connection::Away => ("○", "no connection to the hub", Style::new().red()),
     };
-    let word = shown.word_now().map_or("pressed", crate::config::LightWord::as_str);
-    let mode = shown.overlay.and_then(|overlay| overlay.pattern).unwrap_or(shown.pattern).mode.word();
-    Line::from(vec![
-        Span::styled(format!(" {mark} {text}"), style),
-        Span::raw("   light: ").dim(),
-        Span::raw(format!("{word} ({mode})")),
-    ])
+    let pattern = shown.overlay.and_then(|overlay| overlay.pattern).unwrap_or(shown.pattern);
+    let light = match shown.word_now() {
+        None => "pressed".to_owned(),
+        Some(word) => format!("{} ({}, {})", word.as_str(), pattern.mode.word(), pattern.colour.name()),
+    };
+    let connection = vec![Span::styled(format!(" {mark} {text}"), style)];
+    let beside = [Span::raw("   light: ").dim(), Span::raw(light.clone())];
+    let both = Line::from([&connection[..], &beside].concat());
+    if both.width() <= usize::from(width) {
+        return vec![both];
+    }
+    vec![Line::from(connection), Line::from(format!(" {light}"))]
 }
 
 fn clock_lines(shown: &Shown) -> Vec<Line<'static>> {
@@ -172,7 +180,7 @@ pub fn words(report: &Report) -> Option<String> {
         }
         Report::Gesture { button, event_type } => Some(format!("{button}: {}", event_type.word().replace('_', " "))),
         Report::Command { thing, command, sent: false, .. } => {
-            Some(format!("{thing}: {command} was NOT sent: the hub is away; press again when it is back"))
+            Some(format!("{thing}: {command} was NOT sent, the hub is away: press again later"))
         }
         Report::Outcome { outcome: Outcome::Rejected, code, message, .. } => {
             let code = code.as_deref().unwrap_or("refused");
