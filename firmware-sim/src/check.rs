@@ -51,7 +51,7 @@ pub fn check(config: &Config) -> Result<()> {
 async fn wait_for_press(config: &Config) -> Result<()> {
     let mut board = GpioBoard::open(config)?;
     let names: Vec<_> = config.buttons.iter().map(|button| button.name.as_str()).collect();
-    println!("press a button ({}), within {} s", names.join(", "), PRESS_WITHIN.as_secs());
+    println!("press a button within {} s: {}", PRESS_WITHIN.as_secs(), names.join(" or "));
     let mut gestures: Vec<_> = config.buttons.iter().map(|button| Gestures::new(button.timing)).collect();
     let give_up = tokio::time::sleep(PRESS_WITHIN);
     tokio::pin!(give_up);
@@ -81,7 +81,10 @@ async fn wait_for_press(config: &Config) -> Result<()> {
                     told.extend(recogniser.wake(now).into_iter().map(|gesture| (button, gesture)));
                 }
             }
-            () = &mut give_up => break Err(anyhow::anyhow!("no button was pressed within {} s", PRESS_WITHIN.as_secs())),
+            () = &mut give_up => break Err(anyhow::anyhow!(
+                "no press was seen within {} s: is the button wired between its pin and ground, and is that the pin of the configuration?",
+                PRESS_WITHIN.as_secs()
+            )),
         }
         if let Some((button, gesture)) = told.first() {
             let does = config.buttons[*button].command(*gesture).map_or("nothing".to_owned(), ToString::to_string);

@@ -74,7 +74,52 @@ fn held_at_start_means_nothing_until_let_go() {
     assert_eq!(button.wake(at(7_800)), [Gesture::LongPress]);
 }
 
+/// What presses of `(pause before, held)` ms mean, by the words of the README: written anew, without states or timers.
+fn meant(double: bool, presses: &[(u64, u64)]) -> Vec<Gesture> {
+    let mut told = Vec::new();
+    let mut index = 0;
+    while let Some(&(_, held)) = presses.get(index) {
+        index += 1;
+        if held >= LONG {
+            told.extend([Gesture::LongPress, Gesture::LongRelease]);
+            continue;
+        }
+        match presses.get(index) {
+            Some(&(pause, held)) if double && pause < DOUBLE && held < LONG => {
+                index += 1;
+                told.push(Gesture::DoublePress);
+            }
+            _ => told.push(Gesture::ShortPress),
+        }
+    }
+    told
+}
+
 proptest! {
+    /// Any presses mean what the README says, whatever their lengths and pauses, the limits themselves included.
+    #[test]
+    fn presses_mean_what_the_readme_says(
+        double in any::<bool>(),
+        presses in prop::collection::vec(
+            (
+                prop_oneof![1_u64..2_000, DOUBLE - 1..=DOUBLE + 1],
+                prop_oneof![1_u64..2_000, LONG - 1..=LONG + 1],
+            ),
+            0..40,
+        ),
+    ) {
+        let mut button = button(double);
+        let (mut told, mut ms) = (Vec::new(), 0);
+        for &(pause, held) in &presses {
+            ms += pause;
+            told.extend(button.edge(true, at(ms)));
+            ms += held;
+            told.extend(button.edge(false, at(ms)));
+        }
+        told.extend(button.wake(at(ms + 10_000)));
+        prop_assert_eq!(told, meant(double, &presses));
+    }
+
     /// Any edges at any times, woken or not in between: each press that ended is told exactly once, a long press has
     /// one long release, nothing panics, and an early wake changes nothing.
     #[test]

@@ -76,6 +76,34 @@ proptest! {
         prop_assert!(colour.blue <= pattern.colour.blue);
     }
 
+    /// As many flashes a period as configured, each of its length; a blink is on for half of its period; a solid light always.
+    #[test]
+    fn a_period_has_as_much_light_as_its_mode_says(pattern in any_pattern(), round in 0_u32..100) {
+        let Mode::Flash(flashes) = pattern.mode else {
+            let samples = 1000_u32;
+            let lit = (0..samples).filter(|&at| pattern.colour_at(pattern.period * at / samples) == pattern.colour).count();
+            match pattern.mode {
+                Mode::Solid => prop_assert_eq!(lit, 1000),
+                Mode::Blink if pattern.colour != Rgb::OFF => prop_assert!((499..=501).contains(&lit), "{lit}"),
+                _ => {}
+            }
+            return Ok(());
+        };
+        let pattern = Pattern { colour: Rgb::WHITE, mode: Mode::Flash(flashes.min(Pattern::flashes_max(pattern.period))), ..pattern };
+        let Mode::Flash(flashes) = pattern.mode else { unreachable!() };
+        let begin = pattern.period * round;
+        let (mut at, mut lit, mut times) = (begin, Duration::ZERO, 0);
+        while at < begin + pattern.period {
+            let next = pattern.next_change(at).unwrap().min(begin + pattern.period);
+            if pattern.colour_at(at) == Rgb::WHITE {
+                lit += next - at;
+                times += 1;
+            }
+            at = next;
+        }
+        prop_assert_eq!((times, lit), (u32::from(flashes), FLASH_ON * u32::from(flashes)));
+    }
+
     /// A breathing light is never dark, however slow it breathes.
     #[test]
     fn a_breath_is_never_dark(period in 200_u64..60_000, at in 0_u64..600_000) {

@@ -68,6 +68,8 @@ def step(name):
 hub = subprocess.Popen([hub_program, "--http", "127.0.0.1:0", "--mqtt", "127.0.0.1:0", "--ready-json", "--data-dir", os.path.join(folder, "terminal-data")],
                        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
 try:
+    # One that stays: a server without sessions ends, and may do so just when the next box comes.
+    tmux("new-session", "-d", "-s", "keeper", "cat")
     mqtt = json.loads(hub.stdout.readline())["mqtt"]
 
     @step("80 by 24, by keys: idle, work in green, reset by a long press")

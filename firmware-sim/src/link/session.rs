@@ -14,7 +14,7 @@ use super::{
     stream::{self, Stream},
     why::{self, End, Why},
 };
-use crate::clock::{self, Mono};
+use crate::clock::{self, Alarm, Mono};
 
 /// Packets are read in pieces of this size.
 const READ_BYTES: usize = 2048;
@@ -85,9 +85,20 @@ impl Session {
         if tell.send(connected).await.is_err() {
             return Why::Stopped.because("stopped");
         }
-        let mut ping_at = self.next_ping();
+        let alarm = match Alarm::new() {
+            Ok(alarm) => alarm,
+            Err(e) => return Why::Other.because(format!("there is no timer: {e}")),
+        };
         let mut pinged = false;
+        let mut said = true;
         loop {
+            // A ping that is out decides about the connection, whatever is said meanwhile.
+            if said
+                && !pinged
+                && let Err(e) = alarm.set(self.next_ping())
+            {
+                return why::broke(&e, true);
+            }
             tokio::select! {
                 read = self.stream.read_buf(&mut self.incoming) => {
                     if let Err(e) = read.and_then(some_bytes) {
@@ -103,23 +114,19 @@ impl Session {
                         return end;
                     }
                 }
-                () = clock::sleep_until(ping_at) => {
+                rung = alarm.ring() => {
+                    if let Err(e) = rung.and_then(|()| alarm.set(self.next_ping())) {
+                        return why::broke(&e, true);
+                    }
                     if pinged {
                         return Why::Other.because(why::SILENT);
                     }
                     pinged = true;
                     self.outgoing.ping();
-                    ping_at = self.next_ping();
                 }
             }
-            if self.outgoing.bytes.is_empty() {
-                continue;
-            }
-            // A ping that is out decides about the connection, whatever is said meanwhile.
-            if !pinged {
-                ping_at = self.next_ping();
-            }
-            if let Err(e) = self.write().await {
+            said = !self.outgoing.bytes.is_empty();
+            if said && let Err(e) = self.write().await {
                 return why::broke(&e, true);
             }
         }

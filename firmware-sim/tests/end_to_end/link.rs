@@ -63,6 +63,24 @@ fn a_broker_that_hangs_up_on_mqtt_5_gets_3_1_1() {
 }
 
 #[test]
+fn a_broker_that_falls_silent_is_asked_and_given_up() {
+    // MQTT 5 §3.2.2.3.14: it wants a keep-alive of one second, and then says nothing any more.
+    let (tell, heard) = std::sync::mpsc::channel();
+    let address = broker(move |_, socket| {
+        socket.write_all(&[0x20, 6, 0, 0, 3, 0x13, 0, 1]).unwrap();
+        let mut rest = Vec::new();
+        let _ = socket.read_to_end(&mut rest);
+        // The box is another one by now, or gone: then nobody listens here.
+        let _ = tell.send(rest);
+    });
+    let mut desk = HeadlessBox::start(&address, "desk", &[]);
+    desk.lines.wait_for("a connection", |line| line["protocol"] == 5);
+    desk.wait_for_reason("the hub does not answer any more");
+    let rest = heard.recv_timeout(crate::desk::LIMIT).unwrap();
+    assert!(rest.ends_with(&[0xc0, 0]), "its last word is the ping (§3.12): {rest:02x?}");
+}
+
+#[test]
 fn a_wrong_password_is_told_and_not_hammered() {
     // MQTT 5 §3.2.2.2: 0x86, bad user name or password.
     let address = broker(|_, socket| socket.write_all(&[0x20, 3, 0, 0x86, 0]).unwrap());
