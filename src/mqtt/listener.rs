@@ -169,7 +169,10 @@ async fn read_connect(
                 });
             }
             Ok(None) => {}
-            Err(_) => return Err(SILENT),
+            Err(_) => {
+                limit_met("connect_bytes");
+                return Err(SILENT);
+            }
         }
         match stream.read_buf(inbound).await {
             Ok(0) | Err(_) => return Err(SILENT),

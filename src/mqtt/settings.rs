@@ -28,7 +28,14 @@ impl Default for Settings {
     }
 }
 
-/// What bounds the door. Every limit has a counter `lockstep_mqtt_limit_total{limit="…"}` that tells how often it was met.
+/// What bounds the door: the keys of `[mqtt.limits]`.
+///
+/// `lockstep_mqtt_limit_total{limit="…"}` tells how often each was met. Its label is the key without `_max` and its unit, but for:
+/// `filter` and `topic` (their bytes and levels), `filters` (of one session and of all), `queue` (messages and bytes, of one client and
+/// of all), `router_log` (a session that the router's segments lapped), `router_lag` (sessions that the writer waited for in vain).
+/// `inflight_max` and `ring_bytes_max` are met all the time: what is in flight waits, the ring forgets its oldest.
+/// Met without a key: `client_packet_size` and `rights_withdrawn` (the client's and the rules' doing), `takeovers` (16 at once),
+/// `shared_group` (10,000 messages that no member takes).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
     /// Connections in total.

@@ -16,7 +16,7 @@ use tokio::{
     time::Instant,
 };
 
-use super::state::Stats;
+use super::{settings::limit_met, state::Stats};
 
 /// A stream that a session can live on.
 pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -152,7 +152,9 @@ impl Socket {
             poll_fn(|cx| Pin::new(&mut self.stream).poll_shutdown(cx)).await
         };
         // Whoever does not take the last bytes in time does without them.
-        let _ = tokio::time::timeout(limit, closing).await;
+        if tokio::time::timeout(limit, closing).await.is_err() {
+            limit_met("goodbye_timeout");
+        }
     }
 
     /// Throws away what still comes, until the other side closes or `limit` is over.

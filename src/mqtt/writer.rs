@@ -273,7 +273,10 @@ impl Writer {
         tokio::select! {
             biased;
             confirmed = tokio::time::timeout(limits.router_timeout, feed.confirmed()), if outstanding > 0 => {
-                Input::Confirmed(confirmed.unwrap_or(Err(Gone)))
+                Input::Confirmed(confirmed.unwrap_or_else(|_| {
+                    limit_met("router_timeout");
+                    Err(Gone)
+                }))
             }
             batch = outlet.recv(), if room => batch.map_or(Input::End, Input::Batch),
             Some(messages) = own.recv(), if room => Input::Own(messages),

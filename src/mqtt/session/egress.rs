@@ -268,6 +268,9 @@ impl Session {
             };
             self.holding_since = None;
             self.holds.release();
+            if !drained && !self.is_moving() {
+                limit_met("reader_stall");
+            }
             if self.patience.is_zero() {
                 limit_met("reader_patience");
             }

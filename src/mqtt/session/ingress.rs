@@ -100,7 +100,12 @@ impl Session {
             let frame = match Frame::take(&mut online.socket.inbound, packet_bytes_max) {
                 Ok(Some(frame)) => frame,
                 Ok(None) => return,
-                Err(fault) => return self.hold_fault(fault),
+                Err(fault) => {
+                    if fault.reason == Reason::PACKET_TOO_LARGE {
+                        limit_met("packet_bytes");
+                    }
+                    return self.hold_fault(fault);
+                }
             };
             Stats::count(&self.state.stats.packets_received);
             match frame.read(online.version) {
@@ -235,7 +240,11 @@ impl Session {
         let mut owed = Vec::new();
         let mut fault = None;
         while batch.len() < BATCH_MAX {
-            if !matches!(self.held.front(), Some(Held::Publish(_) | Held::Own(_))) || self.rate.take().is_err() {
+            if !matches!(self.held.front(), Some(Held::Publish(_) | Held::Own(_))) {
+                break;
+            }
+            if self.rate.take().is_err() {
+                limit_met("publishes_per_second");
                 break;
             }
             match self.held.pop_front() {
@@ -348,6 +357,7 @@ impl Session {
         let Some(online) = &mut self.online else { return Topic::parse(&publish.topic).map_err(|_| invalid) };
         if let Some(alias) = publish.alias {
             if alias > aliases_max {
+                limit_met("topic_alias");
                 return Err(alias_invalid);
             }
             if publish.topic.is_empty() {

@@ -52,6 +52,9 @@ impl Session {
         self.will = connect.will.take();
         let limits = &self.state.settings.limits;
         let expiry_max = u32::try_from(limits.session_expiry_max.as_secs()).unwrap_or(u32::MAX);
+        if connect.session_expiry > expiry_max && connect.session_expiry != u32::MAX {
+            limit_met("session_expiry");
+        }
         self.expiry_s = connect.session_expiry.min(expiry_max);
         let server_keep_alive = self.server_keep_alive(connect.version, connect.keep_alive);
         let keep_alive = server_keep_alive.unwrap_or(connect.keep_alive);

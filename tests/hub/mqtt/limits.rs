@@ -8,7 +8,7 @@ use std::{
 use lockstep::{domain::topic::Filter, mqtt};
 
 use super::{
-    client::{Client, Connect, DISCONNECT, PUBCOMP, PUBREC, Publish},
+    client::{Client, Connect, DISCONNECT, PUBACK, PUBCOMP, PUBREC, Publish},
     rig::{LIMIT, Rig},
 };
 
@@ -245,5 +245,65 @@ async fn a_forbidden_filter_is_refused_to_everybody_and_comes_on_no_wider_one() 
             assert_eq!(client.message().await.topic, "secret/a/b");
         }
         client.quiet().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reader_that_stops_for_a_second_loses_nothing_within_its_bounds() {
+    const COUNT: u32 = 10_000;
+    for qos in [0, 1] {
+        let rig = Rig::start().await;
+        let mut reader = rig.v5("reader").await;
+        reader.subscribe("pause", qos).await;
+        let mut publisher = rig.v5("pub").await;
+        // More than the sockets hold, less than the queue does.
+        let sending = tokio::spawn(async move {
+            for n in 0..COUNT {
+                let mut payload = n.to_string().into_bytes();
+                payload.resize(1_000, b' ');
+                let id = n as u16 % 50 + 1;
+                publisher.put(Publish { topic: "pause", payload: &payload, qos, id, ..Publish::default() }).await;
+                // At most fifty are unacknowledged.
+                if qos == 1 && n >= 49 {
+                    publisher.expect(PUBACK).await;
+                }
+            }
+            publisher
+        });
+        for n in 0..COUNT {
+            if n == COUNT / 10 {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+            assert_eq!(reader.message().await.text().trim(), n.to_string(), "QoS {qos}");
+        }
+        sending.await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_echo_client_at_full_speed_gets_everything_back_in_order() {
+    const COUNT: u32 = 50_000;
+    let rig = Rig::start().await;
+    let mut echo = rig.v5("echo").await;
+    echo.subscribe("echo", 0).await;
+    let mut bytes = bytes::BytesMut::new();
+    let (mut sent, mut seen) = (0, 0);
+    while seen < COUNT {
+        while sent < COUNT && sent - seen < 2_000 {
+            let payload = sent.to_string();
+            bytes.extend_from_slice(&echo.publish_bytes(&Publish {
+                topic: "echo",
+                payload: payload.as_bytes(),
+                ..Publish::default()
+            }));
+            sent += 1;
+        }
+        if !bytes.is_empty() {
+            echo.raw(&bytes.split()).await;
+        }
+        for _ in 0..(sent - seen).min(1_000) {
+            assert_eq!(echo.message().await.text(), seen.to_string());
+            seen += 1;
+        }
     }
 }
