@@ -101,6 +101,7 @@ pub(super) fn start(generation: u64, limits: &Limits) -> Result<(RouterHandle, F
         bell,
         links: HashMap::new(),
         next: 1,
+        free_names: Vec::new(),
         orders: handle.orders.downgrade(),
         generation,
         retired,
@@ -114,8 +115,11 @@ struct Linker {
     build: Box<Build>,
     own: LinkTx,
     bell: LinkTx,
-    links: HashMap<u64, LinkTx>,
+    /// The open links, with the number in the name by which the router knows each.
+    links: HashMap<u64, (u64, LinkTx)>,
     next: u64,
+    /// Numbers of links that are closed. The router never forgets the name of a link, so that names have to be used again.
+    free_names: Vec<u64>,
     orders: mpsc::WeakSender<Order>,
     generation: u64,
     retired: Arc<AtomicBool>,
@@ -144,7 +148,8 @@ impl Linker {
             Order::Close { link } => {
                 let reason_code = DisconnectReasonCode::NormalDisconnection;
                 let closed = self.send(link, Packet::Disconnect(Disconnect { reason_code }, None));
-                self.links.remove(&link);
+                // The router takes orders as they come: the next one of this name finds it free.
+                self.free_names.extend(self.links.remove(&link).map(|(name, _)| name));
                 closed
             }
             Order::Poison => self.poison(),
@@ -175,8 +180,10 @@ impl Linker {
         };
         let number = self.next;
         self.next += 1;
-        let (tx, rx) = (self.build)(&format!("c{number}"))?;
-        self.links.insert(number, tx);
+        // Without a free one, the names in use are those up to the number of links.
+        let name = self.free_names.pop().unwrap_or(self.links.len() as u64);
+        let (tx, rx) = (self.build)(&format!("c{name}"))?;
+        self.links.insert(number, (name, tx));
         let link = Link { number, rx, handle, resting: false };
         // Whoever asked may have gone; the link closes itself then.
         let _ = reply.send(link);
@@ -184,7 +191,7 @@ impl Linker {
     }
 
     fn send(&mut self, link: u64, packet: Packet) -> Result<(), Gone> {
-        self.links.get_mut(&link).map_or(Ok(()), |tx| send_now(tx, [packet]))
+        self.links.get_mut(&link).map_or(Ok(()), |(_, tx)| send_now(tx, [packet]))
     }
 }
 
