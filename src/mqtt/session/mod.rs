@@ -56,7 +56,7 @@ use crate::{
 pub(super) const COMMANDS_MAX: usize = 16;
 
 /// Messages of shared subscriptions that wait for a session to take them.
-pub(super) const SHARES_MAX: usize = 256;
+const SHARES_MAX: usize = 256;
 
 /// A connection whose CONNECT was accepted, on its way to its session.
 pub(super) struct Attach {
@@ -135,7 +135,8 @@ pub(super) struct Session {
     relink_at: Option<Instant>,
     subscriptions: Subscriptions,
     subscribing: Option<Subscribing>,
-    shares: (mpsc::Sender<Share>, mpsc::Receiver<Share>),
+    /// What comes for it as a member of groups; made when it joins the first one, because it has room for a block of messages at once.
+    shares: Option<(mpsc::Sender<Share>, mpsc::Receiver<Share>)>,
     queue: Queue,
     inflight: Inflight,
     holds: Holds,
@@ -208,7 +209,7 @@ impl Session {
             relink_at: None,
             subscriptions: Subscriptions::default(),
             subscribing: None,
-            shares: mpsc::channel(SHARES_MAX),
+            shares: None,
             queue: Queue::new(bounds),
             inflight: Inflight::default(),
             holds: Holds::default(),
@@ -276,7 +277,12 @@ impl Session {
                     None => std::future::pending().await,
                 }
             } => Input::Link(delivered),
-            Some(share) = shares.1.recv() => Input::Share(share),
+            Some(share) = async {
+                match shares {
+                    Some((_, inbox)) => inbox.recv().await,
+                    None => std::future::pending().await,
+                }
+            } => Input::Share(share),
             done = async {
                 match submitting {
                     Some(submitting) => submitting.future.as_mut().await,

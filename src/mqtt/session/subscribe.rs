@@ -9,9 +9,9 @@ use std::{
 };
 
 use bytes::Bytes;
-use tokio::time::Instant;
+use tokio::{sync::mpsc, time::Instant};
 
-use super::{Pending, Session, queue::Replay, subscriptions::Entry};
+use super::{Pending, SHARES_MAX, Session, queue::Replay, subscriptions::Entry};
 use crate::{
     domain::topic::{Filter, SHARE_PREFIX, Subscription},
     engine::{Retained, Snapshot, Stopped},
@@ -172,9 +172,10 @@ impl Session {
             return;
         };
         let Some(group) = entry.subscription.group.clone() else { return };
+        let shares = self.shares.get_or_insert_with(|| mpsc::channel(SHARES_MAX));
         let member = Member {
             session: self.number,
-            shares: self.shares.0.clone(),
+            shares: shares.0.clone(),
             qos: entry.qos,
             retain_as_published: entry.retain_as_published,
             subscription_id: entry.id,
