@@ -76,7 +76,8 @@ pub struct Limits {
     pub publishes_per_second_max: u32,
     /// How long a session may outlive its connection, whatever it asks for.
     pub session_expiry_max: Duration,
-    /// How long publishers wait for one reader that is slow but moving; after that it loses its own messages.
+    /// How long publishers wait at a time for one reader that is slow but moving; after that it loses its own messages. A reader that
+    /// comes down to a small rest within it may hold them again.
     pub reader_patience: Duration,
     /// How long a reader's socket may stand still before publishers stop waiting for it.
     pub reader_stall: Duration,
