@@ -118,14 +118,15 @@ async fn serve_async(config: Config, policy: Policy, ready_json: bool) -> anyhow
 
     let (mut engine, handle) =
         Engine::new(Hub::new(config.hub_spec(boot.clone())), clock.clone(), config.limits.clone());
-    // Whoever is not concerned is not woken: a task more on the way from device to device is felt.
+    // Whoever is not concerned is not woken: a task more on the way from device to device is felt. The door is told first, because its
+    // messages have the longest way before them.
+    let door_outlet = engine.outlet_for("router");
     let http_outlets =
         (0..config.http_writers).map(|_| engine.outlet_about("browsers", Publication::is_level)).collect();
     let below_root = format!("{}/", config.root);
     let socketio_outlet =
         engine.outlet_about("socketio", move |publication| publication.topic.as_str().starts_with(&below_root));
     let discovery_outlet = engine.outlet_about("discovery", discovery::concern(&config.root, &config.discovery));
-    let door_outlet = engine.outlet_for("router");
     let link_side =
         |engine: &mut Engine| link::HubSide::Inside { engine: handle.clone(), outlet: engine.outlet_for("link") };
     let link_side = config.link.as_ref().map(|settings| (settings, link_side(&mut engine)));
