@@ -22,7 +22,7 @@ use crate::{
     engine::{self, Engine, StoreHealth},
     figures::Figures,
     http, link, listen, mqtt,
-    policy::{self, Policy},
+    policy::{self, Invitations, Policy},
     store::{Journal, JournalHandle},
     tls,
 };
@@ -160,6 +160,7 @@ async fn serve_async(config: Config, policy: Policy, ready_json: bool) -> anyhow
         let listener = |socket| http::Listener { socket, tls: Some(http_tls(tls)) };
         http_listeners.extend(to_tokio(http_tls_sockets)?.into_iter().map(listener));
     }
+    let invitations = Invitations::default();
     let http = http::start_with_socketio(
         http_listeners,
         handle.clone(),
@@ -168,6 +169,7 @@ async fn serve_async(config: Config, policy: Policy, ready_json: bool) -> anyhow
         http::Settings {
             metrics: Some(metrics_text(figures, &door)),
             history: Some(history_source(&journal)),
+            invitations: Some(invitation_taker(&invitations, &clock)),
             ..http_settings(&config, &boot, policy.clone(), &door)
         },
         clock.clone(),
@@ -196,6 +198,8 @@ async fn serve_async(config: Config, policy: Policy, ready_json: bool) -> anyhow
             mqtt: mqtt_addresses.clone(),
         },
         policy: policy.clone(),
+        invitations: invitations.clone(),
+        clock: clock.clone(),
         journal: journal.clone(),
         restart: asked,
     });
@@ -302,6 +306,11 @@ fn history_source(journal: &JournalHandle) -> http::HistorySource {
             Box::pin(async move { journal.forget_room(room).await })
         }),
     }
+}
+
+fn invitation_taker(invitations: &Invitations, clock: &Clock) -> http::InvitationTaker {
+    let (invitations, clock) = (invitations.clone(), clock.clone());
+    Arc::new(move |code| invitations.take(code, clock.now().mono))
 }
 
 /// All figures as text; those of the door are looked up when somebody asks.

@@ -27,7 +27,11 @@ use tokio::{
 };
 use tracing::{debug, warn};
 
-use crate::{policy::Policy, store::JournalHandle};
+use crate::{
+    clock::Clock,
+    policy::{Invitations, Policy},
+    store::JournalHandle,
+};
 
 /// The socket's name in the data folder.
 pub const SOCKET: &str = "control.sock";
@@ -51,6 +55,11 @@ pub enum Order {
     },
     /// Stop in order and start anew with the configuration as it is then.
     Restart,
+    /// Make a code by which somebody becomes that user once, without a password.
+    Invite {
+        /// Which user.
+        user: String,
+    },
 }
 
 /// What it answers.
@@ -64,6 +73,11 @@ pub enum Answer {
     },
     /// How the hub is.
     Status(Status),
+    /// A code that [`Order::Invite`] made.
+    Invitation {
+        /// What the address of the login page carries in its fragment.
+        code: String,
+    },
     /// Not done, and why.
     Refused {
         /// Why.
@@ -90,6 +104,8 @@ impl fmt::Display for Answer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Done { message } => f.write_str(message),
+            // A secret: it is for the program that asked.
+            Self::Invitation { .. } => f.write_str("An invitation is made."),
             Self::Refused { reason } => f.write_str(reason),
             Self::Status(status) => write!(f, "Lockstep {} runs as process {}.", status.version, status.pid),
         }
@@ -136,6 +152,10 @@ pub struct Controlled {
     pub status: Status,
     /// What [`Order::Reload`] reads again.
     pub policy: Policy,
+    /// What [`Order::Invite`] adds to.
+    pub invitations: Invitations,
+    /// When that is.
+    pub clock: Clock,
     /// What [`Order::Backup`] copies.
     pub journal: JournalHandle,
     /// Where [`Order::Restart`] goes.
@@ -225,6 +245,13 @@ async fn carry_out(order: Order, controlled: &Controlled) -> Answer {
         Order::Backup { path } => match controlled.journal.backup(path.clone()).await {
             Ok(()) => done(&format!("The backup is in {}.", path.display())),
             Err(reason) => refused(format!("there is no backup: {reason}")),
+        },
+        Order::Invite { user } => match controlled.policy.known_user(&user) {
+            None => refused(format!("there is no user `{user}`")),
+            Some(_) => match controlled.invitations.invite(&user, controlled.clock.now().mono) {
+                Some(code) => Answer::Invitation { code },
+                None => refused("the system gives no randomness".to_owned()),
+            },
         },
         Order::Restart => match controlled.restart.try_send(()) {
             Ok(()) => done("The hub starts anew."),

@@ -13,8 +13,8 @@ use clap::{Args, Subcommand};
 use super::users;
 use crate::{
     config::{Config, LAN_FILE},
-    control::{self, Order, Status},
-    policy::{Role, Users},
+    control::{self, Answer, Order, Status},
+    policy::{INVITATION_LASTS, Role, Users},
 };
 
 /// How long the hub may take to start anew.
@@ -91,11 +91,27 @@ fn open(config: &Config) -> anyhow::Result<()> {
         }
         None => (port_of(&http), port_of(&mqtt)),
     };
-    tell(&addresses, address, http_port, mqtt_port, &made, &config.base_path);
+    let invitation = match &running {
+        Some(_) => invite(config)?,
+        None => None,
+    };
+    let base = &config.base_path;
+    let page = |address: Ipv4Addr| format!("http://{address}:{http_port}{base}/");
+    tell_pages(&addresses, &page, invitation.as_deref());
+    tell(address, mqtt_port, &made);
     if running.is_none() {
         println!("\nThe hub is not running. Start it with `lockstep`, and it listens there.");
+        println!("Then `lockstep lan` shows a code for a phone, too.");
     }
     Ok(())
+}
+
+/// A one-use code that lets somebody in as `admin`.
+fn invite(config: &Config) -> anyhow::Result<Option<String>> {
+    match control::order(&config.data_dir, &Order::Invite { user: USERS[0].0.to_owned() })? {
+        Answer::Invitation { code } => Ok(Some(code)),
+        _ => Ok(None),
+    }
 }
 
 fn close(config: &Config) -> anyhow::Result<()> {
@@ -162,16 +178,32 @@ fn port_of(addresses: &[SocketAddr]) -> u16 {
     addresses.first().map_or(0, SocketAddr::port)
 }
 
-fn tell(addresses: &[Ipv4Addr], address: Ipv4Addr, http: u16, mqtt: u16, made: &[(&str, String)], base_path: &str) {
-    let url = |address: Ipv4Addr| format!("http://{address}:{http}{base_path}/");
+fn tell_pages(addresses: &[Ipv4Addr], page: &dyn Fn(Ipv4Addr) -> String, invitation: Option<&str>) {
     println!("The page");
     for address in addresses {
-        println!("  {}", url(*address));
+        println!("  {}", page(*address));
     }
-    // A code that does not fit is no loss: the address stands above it.
-    if let Ok(code) = qrcode::QrCode::new(url(address)) {
-        println!("\n{}\n", code.render::<qrcode::render::unicode::Dense1x2>().quiet_zone(true).build());
+    let Some(address) = addresses.first().copied() else { return };
+    let link = match invitation {
+        // Behind `#`: browsers keep that to themselves, so no server and no log ever sees it.
+        Some(code) => format!("{}login#code={code}", page(address)),
+        None => page(address),
+    };
+    // A code that does not fit is no loss: the address stands beside it.
+    if let Ok(code) = qrcode::QrCode::new(&link) {
+        println!("\n{}", code.render::<qrcode::render::unicode::Dense1x2>().quiet_zone(true).build());
     }
+    if invitation.is_some() {
+        let minutes = INVITATION_LASTS.as_secs() / 60;
+        println!(
+            "Scan it with a phone's camera, or open the link: it lets one browser in as admin, once, within {minutes} minutes."
+        );
+        println!("  {link}");
+    }
+    println!();
+}
+
+fn tell(address: Ipv4Addr, mqtt: u16, made: &[(&str, String)]) {
     let password = |user: &str| made.iter().find(|(name, _)| *name == user).map(|(_, password)| password.as_str());
     let shown = |user: &str| match password(user) {
         Some(password) => format!("{password}   (shown this once)"),

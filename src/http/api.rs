@@ -19,6 +19,7 @@ use axum::{
     response::{IntoResponse as _, Response},
     routing::{get, post},
 };
+use serde_json::{Value, json};
 use utoipa::OpenApi;
 
 pub(super) use self::write::read_json;
@@ -75,7 +76,53 @@ pub(super) fn router() -> Router<Arc<Shared>> {
 pub(super) struct Description;
 
 async fn openapi() -> Response {
-    ([(header::CACHE_CONTROL, "no-cache")], Json(Description::openapi())).into_response()
+    ([(header::CACHE_CONTROL, "no-cache")], Json(description())).into_response()
+}
+
+/// A topic filter as a regular expression (MQTT 5 §4.7.1).
+const FILTER_PATTERN: &str = r"^(?:(?:\+|[^+#/\u0000]*)/)*(?:#|\+|[^+#/\u0000]*)$";
+
+/// Unix milliseconds or a moment of RFC 3339 as a regular expression; not every moment of the calendar, but nothing else.
+const MOMENT_PATTERN: &str = "^(?:[0-9]{1,13}|20[0-9]{2}-(?:0[1-9]|1[0-2])-(?:0[1-9]|1[0-9]|2[0-8])T(?:[01][0-9]|2[0-3])\
+                              :[0-5][0-9]:[0-5][0-9]Z)$";
+
+/// The description with what the attributes on the functions cannot say.
+pub(super) fn description() -> Value {
+    let mut document = serde_json::to_value(Description::openapi()).unwrap_or_default();
+    let operations = document["paths"]
+        .as_object_mut()
+        .into_iter()
+        .flat_map(|paths| paths.values_mut().filter_map(Value::as_object_mut));
+    for operation in operations.flat_map(|operations| operations.values_mut()) {
+        for response in operation["responses"].as_object_mut().into_iter().flat_map(|all| all.values_mut()) {
+            let Some(content) = response.get_mut("content").and_then(Value::as_object_mut) else { continue };
+            // Errors have a type of their own (RFC 9457).
+            if content
+                .get("application/json")
+                .is_some_and(|body| body["schema"]["$ref"] == "#/components/schemas/Problem")
+                && let Some(problem) = content.remove("application/json")
+            {
+                content.insert("application/problem+json".to_owned(), problem);
+            }
+        }
+        for parameter in operation.get_mut("parameters").and_then(Value::as_array_mut).into_iter().flatten() {
+            let schema = match parameter["name"].as_str().unwrap_or_default() {
+                "filter" => json!({
+                    "type": "array", "minItems": 1, "maxItems": 64,
+                    "items": {"type": "string", "minLength": 1, "pattern": FILTER_PATTERN},
+                }),
+                "from" | "until" => json!({"type": "string", "pattern": MOMENT_PATTERN}),
+                "after" if parameter["description"].as_str().is_some_and(|text| text.contains("place")) => {
+                    json!({"type": "string", "pattern": "^[0-9]{1,13}-[0-9]{1,6}$"})
+                }
+                "limit" => json!({"type": "integer", "minimum": 1, "maximum": 20_000}),
+                "format" => json!({"type": "string", "enum": ["json", "csv"]}),
+                _ => continue,
+            };
+            parameter["schema"] = schema;
+        }
+    }
+    document
 }
 
 impl Shared {
@@ -86,7 +133,7 @@ impl Shared {
     }
 
     /// The retained JSON of the hub's own topic with `levels` below the root; none where there is none.
-    async fn read_json(&self, levels: &[&str]) -> Result<Option<serde_json::Value>, Problem> {
+    async fn read_json(&self, levels: &[&str]) -> Result<Option<Value>, Problem> {
         let filter = parse_filter(&format!("{}/{}", self.settings.root, levels.join("/")))?;
         let snapshot = self.read(vec![filter]).await?;
         Ok(snapshot.values.first().and_then(|value| serde_json::from_slice(&value.payload).ok()))

@@ -223,7 +223,7 @@ fn page(fault: &str) -> Html<String> {
     Html(format!(
         "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\">\
          <meta name=\"viewport\" content=\"width=device-width\"><title>Lockstep: log in</title>\
-         <link rel=\"stylesheet\" href=\"api/docs.css\"><h1>Lockstep</h1>{fault}\
+         <link rel=\"stylesheet\" href=\"api/docs.css\"><script type=\"module\" src=\"js/invited.js\"></script><h1>Lockstep</h1>{fault}\
          <form method=\"post\" action=\"login\"><p><label>User<br><input name=\"user\" autocomplete=\"username\" required \
          autofocus></label></p><p><label>Password<br><input name=\"password\" type=\"password\" \
          autocomplete=\"current-password\" required></label></p><p><button>Log in</button></p></form></html>"

@@ -6,6 +6,7 @@
 mod acl;
 mod attempts;
 mod identity;
+mod invitations;
 mod users;
 
 use std::{
@@ -20,6 +21,7 @@ pub(crate) use acl::covers;
 use acl::{Acl, Subject};
 use attempts::Attempts;
 pub use identity::{Identity, ReadRights, Role};
+pub use invitations::{INVITATION_LASTS, Invitations};
 pub use users::{User, Users, hash_password};
 
 use crate::domain::id::Id;

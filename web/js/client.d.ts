@@ -43,6 +43,8 @@ export interface ClientOptions {
   EventSource: any;
   fetch: typeof fetch;
   random: () => number;
+  /** How long Server-Sent Events serve before WebSocket is tried again, in milliseconds; 300,000 unless given. */
+  webSocketAgainMs: number;
 }
 
 export class LockstepError extends Error {

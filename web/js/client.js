@@ -22,7 +22,11 @@ const CLOCK_SAMPLES_MAX = 12;
 /** A local clock that moves this far against the monotonic one was set, or the machine slept. */
 const CLOCK_STEP_MS = 500;
 const WEBSOCKET_FAILURES_BEFORE_SSE = 2;
+/** How long Server-Sent Events serve before WebSocket is tried again beside them. */
+const WEBSOCKET_AGAIN_MS = 300_000;
 const PROTOCOL = "lockstep.v1";
+/** What a stream asks for that wants no topic yet, for the hub's greeting: nothing is ever published there. */
+const NOTHING = "$lockstep/nothing";
 
 /** Whether an MQTT topic filter (`+`, `#`) matches a topic; wildcards do not match a first level with `$`. */
 export function matches(/** @type {string} */ filter, /** @type {string} */ topic) {
@@ -184,6 +188,11 @@ export class LockstepClient {
   #attempt = 0;
   #socketFailures = 0;
   #heardAt = 0;
+  /** When WebSocket was tried last while a stream serves. */
+  #socketTriedAt = 0;
+  /** @type {any} */ #reopening = null;
+  /** Whether the hub is being asked if it is there. */
+  #asking = false;
   /** @type {any} */ #timer = null;
   /** @type {any} */ #pulse = null;
   #prefix = Math.random().toString(36).slice(2, 8);
@@ -196,6 +205,7 @@ export class LockstepClient {
     this.EventSource = options.EventSource ?? globalThis.EventSource;
     this.fetch = options.fetch ?? globalThis.fetch?.bind(globalThis);
     this.random = options.random ?? Math.random;
+    this.webSocketAgainMs = options.webSocketAgainMs ?? WEBSOCKET_AGAIN_MS;
     this.clock = new HubClock();
     /** @type {import("./client.js").Status} */
     this.status = { state: "closed", transport: null, attempt: 0, retryAt: null, since: Date.now() };
@@ -340,29 +350,44 @@ export class LockstepClient {
 
   #open() {
     this.#heardAt = Date.now();
-    const plain = this.#socketFailures >= WEBSOCKET_FAILURES_BEFORE_SSE && this.#socketFailures % 2 === 0;
-    const Stream = plain && this.EventSource;
-    const url = new URL(Stream ? "api/v1/stream" : "ws", this.base);
+    if (this.#socketFailures >= WEBSOCKET_FAILURES_BEFORE_SSE && this.EventSource) {
+      this.#socketTriedAt = this.#heardAt;
+      return this.#openStream();
+    }
+    const url = new URL("ws", this.base);
+    url.protocol = url.protocol.replace("http", "ws");
+    const socket = (this.#socket = new this.WebSocket(url.href, PROTOCOL));
+    this.#become("connecting");
+    const take = this.#taking();
+    socket.onmessage = take.message;
+    socket.onerror = () => {}; // the close that follows says it; without a listener Node would end
+    socket.onclose = () => socket === this.#socket && this.#lost(take.greeted());
+  }
+
+  /** A stream's filters are in its address: with others it is opened anew, which is no loss of the connection. */
+  #openStream() {
+    const url = new URL("api/v1/stream", this.base);
+    for (const filter of this.#filters.size ? this.#filters.keys() : [NOTHING]) url.searchParams.append("filter", filter);
+    const before = this.#stream;
+    const stream = (this.#stream = new this.EventSource(url.href));
+    before?.close();
+    this.#asked.clear();
+    this.#values.abandon();
+    if (!before) this.#become("connecting");
+    const take = this.#taking();
+    stream.onmessage = (/** @type {any} */ event) => stream === this.#stream && take.message(event);
+    stream.onerror = () => stream === this.#stream && this.#lost(take.greeted());
+  }
+
+  /** What takes in a connection's messages, and knows whether the hub has greeted. */
+  #taking() {
     let greeted = false;
-    const receive = (/** @type {any} */ event) => {
+    const message = (/** @type {any} */ event) => {
       const frame = typeof event.data === "string" ? parseFrame(event.data) : null;
       greeted ||= frame?.type === "hello";
       if (frame) this.#frame(frame);
     };
-    if (Stream) {
-      for (const filter of this.#filters.keys()) url.searchParams.append("filter", filter);
-      const stream = (this.#stream = new Stream(url.href));
-      this.#become("connecting");
-      stream.onmessage = receive;
-      stream.onerror = () => stream === this.#stream && this.#lost(greeted);
-      return;
-    }
-    url.protocol = url.protocol.replace("http", "ws");
-    const socket = (this.#socket = new this.WebSocket(url.href, PROTOCOL));
-    this.#become("connecting");
-    socket.onmessage = receive;
-    socket.onerror = () => {}; // the close that follows says it; without a listener Node would end
-    socket.onclose = () => socket === this.#socket && this.#lost(greeted);
+    return { message, greeted: () => greeted };
   }
 
   #drop() {
@@ -377,12 +402,58 @@ export class LockstepClient {
   }
 
   #lost(/** @type {boolean} */ greeted) {
-    this.#socketFailures = greeted ? 0 : this.#socketFailures + 1;
+    const refused = !greeted && this.#socket !== null;
+    if (!refused) this.#socketFailures = 0;
     this.#drop();
+    if (refused) void this.#judge();
     const wait = backoffMs(this.#attempt, this.random);
     this.#attempt += 1;
     this.#become("waiting", Date.now() + wait);
     this.#timer = setTimeout(() => this.#open(), wait);
+  }
+
+  /** A WebSocket that fails while the hub answers otherwise does not pass; one that fails with everything else proves nothing. */
+  async #judge() {
+    const there = await this.#isThere();
+    if (this.status.state !== "live") this.#socketFailures = there ? this.#socketFailures + 1 : 0;
+  }
+
+  async #isThere() {
+    try {
+      const answer = await this.fetch(new URL("healthz", this.base), { cache: "no-store", signal: AbortSignal.timeout(PONG_TIMEOUT_MS) });
+      return answer.ok;
+    } catch {
+      return false;
+    }
+  }
+
+  /** A stream has no ping: asks the hub beside it, for one that is cut off without a word looks alive. */
+  async #askBeside() {
+    if (this.#asking) return;
+    this.#asking = true;
+    const stream = this.#stream;
+    const there = await this.#isThere();
+    this.#asking = false;
+    if (stream !== this.#stream) return;
+    if (there) this.#heardAt = Date.now();
+    else this.#lost(true);
+  }
+
+  /** Tries beside a stream that serves whether WebSocket passes by now, and changes to it. */
+  #trySocket() {
+    this.#socketTriedAt = Date.now();
+    const url = new URL("ws", this.base);
+    url.protocol = url.protocol.replace("http", "ws");
+    const socket = new this.WebSocket(url.href, PROTOCOL);
+    socket.onerror = () => {};
+    socket.onmessage = () => {
+      socket.onmessage = null;
+      socket.close();
+      if (!this.#stream) return;
+      this.#lost(true);
+      this.retry();
+    };
+    setTimeout(() => socket.close(), OPEN_TIMEOUT_MS);
   }
 
   #woken = () => {
@@ -390,13 +461,18 @@ export class LockstepClient {
     if (this.status.state === "waiting") return this.retry();
     if (this.status.state !== "live") return;
     this.clock.stepped();
-    this.#ping(WAKE_PONG_TIMEOUT_MS);
+    if (this.#stream) void this.#askBeside();
+    else this.#ping(WAKE_PONG_TIMEOUT_MS);
   };
 
   #beat() {
     const now = Date.now();
     if (this.clock.stepped()) this.#woken();
     if (this.status.state === "connecting" && now - this.#heardAt > OPEN_TIMEOUT_MS) return this.#lost(false);
+    if (this.status.state === "live" && this.#stream) {
+      if (now - this.#heardAt >= PING_INTERVAL_MS) void this.#askBeside();
+      if (now - this.#socketTriedAt >= this.webSocketAgainMs && !this.#pending.size) this.#trySocket();
+    }
     if (this.status.state === "live" && !this.#stream && !this.#pings.size && now - this.#heardAt >= PING_INTERVAL_MS) this.#ping(PONG_TIMEOUT_MS);
   }
 
@@ -430,7 +506,14 @@ export class LockstepClient {
   /** Asks for snapshots; with `resume` only for what changed since the cursor. */
   #ask(/** @type {string[]} */ filters, /** @type {boolean} */ resume) {
     if (this.status.state !== "live" || !filters.length) return;
-    if (this.#stream) return this.#lost(true); // a stream's filters are in its address
+    if (this.#stream) {
+      // Once for all that are asked for now.
+      this.#reopening ??= setTimeout(() => {
+        this.#reopening = null;
+        if (this.#stream) this.#openStream();
+      });
+      return;
+    }
     const id = `s${(this.#count += 1)}`;
     this.#asked.set(id, filters);
     this.#values.expect(id, filters);

@@ -120,7 +120,7 @@ impl Asked {
 #[utoipa::path(
     get, path = "/api/v1/rooms/{room}/history", tag = "rooms",
     params(
-        ("room" = String, Path, description = "the room's id"),
+        ("room" = String, Path, description = "the room's id", example = "main"),
         ("from" = Option<String>, Query, description = "those that ended from then on: Unix milliseconds, or a moment such as \
          2026-11-21T00:00:00Z; a week before `until` where it is missing", example = "1760000000000"),
         ("until" = Option<String>, Query, description = "those that ended before that; now where it is missing"),

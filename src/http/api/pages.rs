@@ -8,9 +8,8 @@ use axum::{
     response::{Html, IntoResponse as _, Response},
 };
 use serde_json::Value;
-use utoipa::OpenApi as _;
 
-use super::{Description, asyncapi};
+use super::{asyncapi, description};
 use crate::http::Shared;
 
 /// Methods in the order in which they are shown.
@@ -25,7 +24,7 @@ pub(super) async fn style() -> Response {
 }
 
 pub(super) async fn docs(State(shared): State<Arc<Shared>>) -> Response {
-    let http = serde_json::to_value(Description::openapi()).unwrap_or_default();
+    let http = description();
     let frames = asyncapi::describe(&shared.settings.root);
     let mut page = String::from(
         "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\">\

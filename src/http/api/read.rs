@@ -52,7 +52,7 @@ pub(super) async fn rooms(State(shared): State<Arc<Shared>>, _: Access) -> Resul
 
 /// One room, with its things.
 #[utoipa::path(
-    get, path = "/api/v1/rooms/{room}", tag = "rooms", params(("room" = String, Path, description = "the room's id")),
+    get, path = "/api/v1/rooms/{room}", tag = "rooms", params(("room" = String, Path, description = "the room's id", example = "main")),
     responses((status = 200, body = Value), (status = 401, body = Problem), (status = 404, body = Problem)),
 )]
 pub(super) async fn room(
@@ -66,7 +66,7 @@ pub(super) async fn room(
 /// The things of a room, each with its controls and its state.
 #[utoipa::path(
     get, path = "/api/v1/rooms/{room}/things", tag = "things",
-    params(("room" = String, Path, description = "the room's id")),
+    params(("room" = String, Path, description = "the room's id", example = "main")),
     responses((status = 200, body = Value), (status = 401, body = Problem), (status = 404, body = Problem)),
 )]
 pub(super) async fn things(
@@ -80,7 +80,7 @@ pub(super) async fn things(
 /// One thing, with its controls and its state.
 #[utoipa::path(
     get, path = "/api/v1/rooms/{room}/things/{thing}", tag = "things",
-    params(("room" = String, Path, description = "the room's id"), ("thing" = String, Path, description = "the thing's id")),
+    params(("room" = String, Path, description = "the room's id", example = "main"), ("thing" = String, Path, description = "the thing's id", example = "slider1")),
     responses((status = 200, body = Value), (status = 401, body = Problem), (status = 404, body = Problem)),
 )]
 pub(super) async fn thing(

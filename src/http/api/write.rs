@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::read::find_room;
+use super::read::{find_room, info};
 use crate::{
     domain::{
         hub::RoomChange,
@@ -47,16 +47,33 @@ pub(super) struct Done {
 #[expect(dead_code, reason = "the description of a frame that the session reads")]
 pub(super) struct PublishBody {
     /// Where to.
-    #[schema(example = "lockstep/main/slider1/set")]
+    #[schema(example = "lockstep/main/slider1/set", min_length = 1, pattern = r"^[^+#\u0000]+$")]
     topic: String,
-    /// Any JSON value; a text without a `format` is sent as plain text.
+    /// Any JSON value but `null`; a text without a `format` is sent as plain text, any other value as its JSON.
+    #[schema(schema_with = payload_schema)]
     payload: Value,
-    /// `json`, `text` or `base64`.
-    format: Option<String>,
+    /// What a text stands for: JSON as it is written, itself, or bytes in base64. It fits the payload, or is left out.
+    format: Option<Format>,
     /// Whether it becomes the topic's retained value.
     retain: Option<bool>,
     /// What the sender goes by, where nobody is logged in.
     name: Option<String>,
+}
+
+/// What a payload that is a text stands for.
+#[derive(Debug, ToSchema)]
+#[expect(dead_code, reason = "the description of a field that the session reads")]
+#[schema(rename_all = "snake_case")]
+enum Format {
+    Json,
+    Text,
+    Base64,
+}
+
+fn payload_schema() -> utoipa::openapi::Schema {
+    use utoipa::openapi::schema::{ObjectBuilder, SchemaType, Type};
+    let any = [Type::Object, Type::Array, Type::String, Type::Number, Type::Integer, Type::Boolean];
+    ObjectBuilder::new().schema_type(SchemaType::from_iter(any)).examples([Value::from(42)]).build().into()
 }
 
 /// Publishes to a topic. The body is a `pub` frame of `/ws`; the answer comes when it is carried out and on disk.
@@ -94,7 +111,7 @@ pub(super) async fn publish(
 /// Sends a command to a thing: the body as it is, such as `{"action":"press"}`, `42`, or `press` as plain text.
 #[utoipa::path(
     post, path = "/api/v1/rooms/{room}/things/{thing}/set", tag = "things",
-    params(("room" = String, Path, description = "the room's id"), ("thing" = String, Path, description = "the thing's id")),
+    params(("room" = String, Path, description = "the room's id", example = "main"), ("thing" = String, Path, description = "the thing's id", example = "slider1")),
     request_body(content((Value = "application/json"), (String = "text/plain"))),
     responses(
         (status = 200, body = Done), (status = 400, body = Problem), (status = 401, body = Problem),
@@ -132,10 +149,16 @@ async fn submit(shared: &Shared, access: &Access, publish: Publish) -> Result<Do
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct NewRoom {
-    /// Its id: `[a-z0-9_-]{1,64}`; made from the name where it is missing.
+    /// Its id; made from the name where it is missing.
+    #[schema(example = "office", pattern = "^[a-z0-9_-]{1,64}$")]
     id: Option<String>,
     /// What people call it.
-    #[schema(example = "Büro")]
+    #[schema(
+        example = "Büro",
+        min_length = 1,
+        max_length = 64,
+        pattern = r"^[^\s\u0000-\u001f\u007f-\u009f](?:[^\u0000-\u001f\u007f-\u009f]*[^\s\u0000-\u001f\u007f-\u009f])?$"
+    )]
     name: String,
 }
 
@@ -144,6 +167,12 @@ pub(super) struct NewRoom {
 #[serde(deny_unknown_fields)]
 pub(super) struct NewName {
     /// What people call it from now on.
+    #[schema(
+        example = "Büro",
+        min_length = 1,
+        max_length = 64,
+        pattern = r"^[^\s\u0000-\u001f\u007f-\u009f](?:[^\u0000-\u001f\u007f-\u009f]*[^\s\u0000-\u001f\u007f-\u009f])?$"
+    )]
     name: String,
 }
 
@@ -168,7 +197,10 @@ pub(super) async fn create_room(
     let malformed = |message: String| Problem::from(Rejection::new(Code::Malformed, message));
     let id = match id {
         Some(id) => id.parse::<Id>().map_err(|e| malformed(format!("{e}.")))?,
-        None => Id::from_text(&name).ok_or_else(|| malformed("The name makes no id; send one too.".to_owned()))?,
+        None => match Id::from_text(&name) {
+            Some(id) => id,
+            None => free_id(&shared).await?,
+        },
     };
     shared.engine.change_room(RoomChange::Create { id: id.clone(), name }).await?;
     let room = find_room(&shared, id.as_str()).await?;
@@ -178,7 +210,7 @@ pub(super) async fn create_room(
 
 /// Gives a room another name; its id stays.
 #[utoipa::path(
-    patch, path = "/api/v1/rooms/{room}", tag = "rooms", params(("room" = String, Path, description = "the room's id")),
+    patch, path = "/api/v1/rooms/{room}", tag = "rooms", params(("room" = String, Path, description = "the room's id", example = "main")),
     request_body = NewName,
     responses(
         (status = 200, body = Value), (status = 400, body = Problem), (status = 401, body = Problem),
@@ -202,7 +234,7 @@ pub(super) async fn rename_room(
 
 /// Takes a room away that was made while the hub ran, with all that is retained below it, and its history.
 #[utoipa::path(
-    delete, path = "/api/v1/rooms/{room}", tag = "rooms", params(("room" = String, Path, description = "the room's id")),
+    delete, path = "/api/v1/rooms/{room}", tag = "rooms", params(("room" = String, Path, description = "the room's id", example = "main")),
     responses(
         (status = 204), (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem),
         (status = 404, body = Problem), (status = 503, body = Problem),
@@ -222,6 +254,14 @@ pub(super) async fn delete_room(
         (history.forget_room)(room).await.map_err(kept)?;
     }
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// An id for a room whose name has no letter that an id may have.
+async fn free_id(shared: &Shared) -> Result<Id, Problem> {
+    let info = info(shared).await?;
+    let taken = |id: &str| info["rooms"].as_array().into_iter().flatten().any(|room| room["id"] == id);
+    let free = (1..=u32::MAX).map(|n| format!("room-{n}")).find(|id| !taken(id)).and_then(|id| id.parse().ok());
+    free.ok_or_else(|| Rejection::new(Code::Limit, "There is no id left.").into())
 }
 
 fn must_be_admin(access: &Access) -> Result<(), Problem> {

@@ -17,7 +17,8 @@ for (const tls of [false, true]) {
   for (const strip of [false, true]) {
     test(`below /hub/, which the proxy ${strip ? "takes off" : "passes on"}, ${tls ? "with" : "without"} TLS`, async () => {
       const [proxy, desk] = await Promise.all([reverseProxy(hub, { tls, strip, prefix: "/hub" }), hub.client()]);
-      const a = await tab(browser, proxy.url, { ignoreHTTPSErrors: true });
+      // A service worker takes no certificate that nobody trusts.
+      const a = await tab(browser, proxy.url, { ignoreHTTPSErrors: true, serviceWorkers: tls ? "block" : "allow" });
       const sockets = new Promise((resolve) => a.page.on("websocket", resolve));
       await a.page.reload();
       await a.live();

@@ -64,6 +64,12 @@ async fn rooms_come_and_go() {
     assert_eq!((status, &room["id"]), (201, &json!("back-room")), "{room}");
     assert_eq!(call(&rig, "POST", "/api/v1/rooms", Some(json!({"name": "Back Room"}))).await.0, 409);
     assert_eq!(call(&rig, "POST", "/api/v1/rooms", Some(json!({"name": "x", "id": "hub"}))).await.0, 422);
+    for id in ["room-1", "room-2"] {
+        let (status, room) = call(&rig, "POST", "/api/v1/rooms", Some(json!({"name": "会議室"}))).await;
+        assert_eq!((status, &room["id"]), (201, &json!(id)), "{room}");
+    }
+    assert_eq!(call(&rig, "DELETE", "/api/v1/rooms/room-1", None).await.0, 204);
+    assert_eq!(call(&rig, "DELETE", "/api/v1/rooms/room-2", None).await.0, 204);
     let (status, room) = call(&rig, "PATCH", "/api/v1/rooms/back-room", Some(json!({"name": "Büro"}))).await;
     assert_eq!((status, &room["name"]), (200, &json!("Büro")));
     assert_eq!(call(&rig, "GET", "/api/v1/rooms", None).await.1.as_array().map(Vec::len), Some(2));

@@ -14,6 +14,8 @@ async fn the_dashboard_is_served_with_strict_headers_and_answered_from_the_cache
     assert_eq!(header(&page, "content-type"), Some("text/html; charset=utf-8"));
     assert!(header(&page, "content-security-policy").is_some_and(|csp| csp.starts_with("default-src 'self'")));
     assert_eq!(header(&page, "x-content-type-options"), Some("nosniff"));
+    // With `no-referrer` browsers send the login form as from the origin `null`, which is refused.
+    assert_eq!(header(&page, "referrer-policy"), Some("same-origin"));
     let etag = header(&page, "etag").unwrap();
     let again =
         rig.request(&format!("GET / HTTP/1.1\nHost: localhost\nIf-None-Match: {etag}\nConnection: close")).await;

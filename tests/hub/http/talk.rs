@@ -133,6 +133,9 @@ async fn a_browser_that_comes_back_gets_only_what_changed() {
     let foreign = json!({"type": "sub", "filters": ["t/#"], "id": "r", "boot": "0ther", "seq": page["seq"]});
     let (topics, page) = other.subscribe(foreign).await;
     assert_eq!((topics.len(), page["resumed"].clone()), (2, json!(false)));
+    let invented = json!({"type": "sub", "filters": ["t/#"], "id": "r", "boot": "b007", "seq": 1_000_000});
+    let (topics, page) = rig.browser().await.subscribe(invented).await;
+    assert_eq!((topics.len(), page["resumed"].clone()), (2, json!(false)));
 }
 
 #[tokio::test(flavor = "multi_thread")]

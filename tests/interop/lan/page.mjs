@@ -11,29 +11,34 @@ try {
   /** Everything that a server gets to see. @type {string[]} */
   const asked = [];
   phone.on("request", (request) => asked.push(`${request.url()} ${JSON.stringify(request.headers())}`));
+  phone.on("console", (message) => console.log(`the page says: ${message.text()}`));
+  phone.on("pageerror", (error) => console.log(`the page fails: ${error}`));
   await phone.goto(link);
-  await phone.locator(".tomato-message").first().waitFor({ timeout: 20_000 });
-  await phone.waitForFunction(() => document.documentElement.dataset.link === "live", null, { timeout: 20_000 });
+  await phone.locator(".tomato-message").first().waitFor({ timeout: 60_000 });
+  await phone.waitForFunction(() => document.documentElement.dataset.link === "live", null, { timeout: 60_000 });
   assert.equal(phone.url(), page_url);
   assert.ok(asked.every((request) => !request.split("#")[0].includes(code)), "the code is in an address or a header");
   const slider = phone.locator('lockstep-slider[thing="slider1"]');
   await slider.locator("input").focus();
   await phone.keyboard.press("End");
-  await phone.waitForFunction(() => document.querySelector('lockstep-slider[thing="slider1"] output')?.textContent === "100", null, { timeout: 20_000 });
+  await phone.waitForFunction(() => document.querySelector('lockstep-slider[thing="slider1"] output')?.textContent === "100", null, { timeout: 60_000 });
   const cookies = await phone.context().cookies();
   assert.ok(cookies.some((cookie) => cookie.httpOnly && cookie.sameSite === "Strict"), JSON.stringify(cookies));
 
   // The same link is worth nothing to the next one, who gets the form.
   const other = await (await browser.newContext()).newPage();
   await other.goto(link);
-  await other.getByRole("alert").waitFor({ timeout: 20_000 });
+  await other.getByRole("alert").waitFor({ timeout: 60_000 });
   assert.match(String(await other.getByRole("alert").textContent()), /used already/);
   await other.goto(page_url);
   assert.match(other.url(), /\/login$/);
   await other.getByLabel("User").fill("admin");
   await other.getByLabel("Password").fill(password);
   await other.getByRole("button").click();
-  await other.locator(".tomato-message").first().waitFor({ timeout: 20_000 });
+  await other.locator(".tomato-message").first().waitFor({ timeout: 60_000 });
+} catch (error) {
+  for (const page of browser.contexts().flatMap((context) => context.pages())) console.log(`${page.url()}: ${(await page.innerText("body").catch(() => "")).slice(0, 500)}`);
+  throw error;
 } finally {
   await browser.close();
 }
