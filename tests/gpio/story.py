@@ -204,7 +204,10 @@ try:
         size = int(guest.run("wc -c < /bin/lockstep-box"))
         print(f"figures: {(after - before) / 20:.2f} context switches a second when nothing blinks; "
               f"{rss} kB resident; {ticks} CPU ticks (user, system) since start; binary {size} bytes", flush=True)
-        assert after - before <= 60, f"{after - before} context switches in 20 s"
+        # Four pings and their answers, and some for what else runs in the guest.
+        assert after - before <= 20, f"{after - before} context switches in 20 s"
+        # The program as a Pi runs it; the other guest's is a debug build.
+        assert arch != "arm64" or rss <= 5000, f"{rss} kB resident"
 
     @step("latency: press to light, release to state")
     def _():
