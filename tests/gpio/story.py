@@ -147,7 +147,8 @@ try:
         wait_for("slider1 = 12", lambda: ear.state("slider1").get("value") == 12)
         a, b = "$sim/sim_gpio20/pull", "$sim/sim_gpio21/pull"
         edges = [f"echo pull-down > {a}", f"echo pull-down > {b}", f"echo pull-up > {a}", f"echo pull-up > {b}"]
-        guest.run("; ".join(f"{edge}; usleep 10000" for edge in edges * 5))
+        # As slowly as a person turns, so that a guest that stands still for a moment does not swallow an edge.
+        guest.run("; ".join(f"{edge}; usleep 40000" for edge in edges * 5))
         wait_for("slider2 = 10", lambda: ear.state("slider2").get("value") == 10)
 
     @step("a paused phase blinks in its colour")
