@@ -43,6 +43,9 @@ pub(super) struct Gone;
 /// Orders that wait for the linker.
 const ORDERS_MAX: usize = 4096;
 
+/// Links that are closed behind one round trip.
+const CLOSING_TOGETHER: usize = 64;
+
 /// How long the writer waits before it looks again whether the router's inbox has room.
 const INBOX_LOOK: Duration = Duration::from_millis(1);
 
@@ -98,6 +101,10 @@ pub(super) fn start(generation: u64, limits: &Limits) -> Result<(RouterHandle, F
     let linker = Linker {
         build,
         own,
+        own_rx,
+        pings: 0,
+        closing: Vec::new(),
+        timeout: limits.router_timeout,
         bell,
         links: HashMap::new(),
         next: 1,
@@ -114,6 +121,12 @@ pub(super) fn start(generation: u64, limits: &Limits) -> Result<(RouterHandle, F
 struct Linker {
     build: Box<Build>,
     own: LinkTx,
+    own_rx: LinkRx,
+    /// Signs of life on the linker's own link that are not answered yet.
+    pings: usize,
+    /// Links that nobody uses any more and that the router still has.
+    closing: Vec<u64>,
+    timeout: Duration,
     bell: LinkTx,
     /// The open links, with the number in the name by which the router knows each.
     links: HashMap<u64, (u64, LinkTx)>,
@@ -128,7 +141,14 @@ struct Linker {
 impl Linker {
     fn run(mut self, mut inbox: mpsc::Receiver<Order>) {
         while let Some(order) = inbox.blocking_recv() {
-            if self.carry_out(order).is_err() {
+            let mut done = self.carry_out(order);
+            while done.is_ok()
+                && self.closing.len() < CLOSING_TOGETHER
+                && let Ok(order) = inbox.try_recv()
+            {
+                done = self.carry_out(order);
+            }
+            if done.and_then(|()| self.close_all()).is_err() {
                 return;
             }
         }
@@ -146,15 +166,42 @@ impl Linker {
                 self.send(link, Packet::Unsubscribe(Unsubscribe { pkid: 1, filters: vec![filter] }, None))
             }
             Order::Close { link } => {
-                let reason_code = DisconnectReasonCode::NormalDisconnection;
-                let closed = self.send(link, Packet::Disconnect(Disconnect { reason_code }, None));
-                // The router takes orders as they come: the next one of this name finds it free.
-                self.free_names.extend(self.links.remove(&link).map(|(name, _)| name));
-                closed
+                self.closing.push(link);
+                Ok(())
             }
             Order::Poison => self.poison(),
             Order::Hang { released } => self.hang(&released),
         }
+    }
+
+    /// Closes what nobody uses any more, behind a round trip.
+    ///
+    /// A packet in a link's buffer is found by the router's next look at the link, which an earlier order may have asked for already;
+    /// a `Ready` of the link that lies between would then kill the router. After the round trip there is none left.
+    fn close_all(&mut self) -> Result<(), Gone> {
+        if self.closing.is_empty() {
+            return Ok(());
+        }
+        send_now(&mut self.own, [Packet::PingReq(PingReq)])?;
+        self.pings += 1;
+        let deadline = (Instant::now() + self.timeout).into_std();
+        while self.pings > 0 {
+            match self.own_rx.recv_deadline(deadline) {
+                Ok(Some(Notification::DeviceAck(ack))) => {
+                    self.pings -= usize::from(matches!(Packet::from(ack), Packet::PingResp(_)));
+                }
+                Ok(_) => {}
+                // A router that hangs is replaced by the writer; here it is tried again with the next order.
+                Err(_) => return Ok(()),
+            }
+        }
+        for link in std::mem::take(&mut self.closing) {
+            let reason_code = DisconnectReasonCode::NormalDisconnection;
+            self.send(link, Packet::Disconnect(Disconnect { reason_code }, None))?;
+            // The router takes orders as they come: the next one of this name finds it free.
+            self.free_names.extend(self.links.remove(&link).map(|(name, _)| name));
+        }
+        Ok(())
     }
 
     /// Publishes the topic that the router cannot read, to a filter that makes it look.
