@@ -130,18 +130,23 @@ async fn serve_async(config: Config, policy: Policy, ready_json: bool) -> anyhow
     let link_side =
         |engine: &mut Engine| link::HubSide::Inside { engine: handle.clone(), outlet: engine.outlet_for("link") };
     let link_side = config.link.as_ref().map(|settings| (settings, link_side(&mut engine)));
-    let journal = start_journal(journal, &mut engine, &config, &clock)?;
+    let put_back = restored.values.iter().filter(|value| engine.puts_back(value)).count();
+    let interest = Arc::default();
+    let (keeper, keeps) = engine::Keeper::new(Arc::clone(&interest), restored.starts);
+    let sessions = mqtt::Lasting::read(keeper, restored.sessions, put_back as u64);
+    let journal =
+        start_journal(journal.with_sessions(Arc::clone(&interest), keeps), interest, &mut engine, &config, &clock)?;
     engine.start(restored.values, restored.revision);
 
     let mqtt_addresses: Vec<SocketAddr> = mqtt_sockets.iter().map(TcpListener::local_addr).collect::<Result<_, _>>()?;
-    let door = mqtt::start(mqtt::Foundation {
+    let foundation = mqtt::Foundation {
         engine: handle.clone(),
         outlet: door_outlet,
         clock: clock.clone(),
         policy: policy.clone(),
         settings: config.mqtt.clone(),
-    })
-    .await?;
+    };
+    let door = mqtt::start_lasting(foundation, Some(sessions)).await?;
     let tls_addresses: Vec<SocketAddr> =
         mqtt_tls_sockets.iter().map(TcpListener::local_addr).collect::<Result<_, _>>()?;
     let mqtt_listening = with_tls(&[&mqtt_addresses[..], &tls_addresses].concat(), mqtt_addresses.len());
@@ -235,6 +240,7 @@ async fn serve_async(config: Config, policy: Policy, ready_json: bool) -> anyhow
 
 fn start_journal(
     journal: Journal,
+    interest: Arc<engine::Interest>,
     engine: &mut Engine,
     config: &Config,
     clock: &Clock,
@@ -242,7 +248,7 @@ fn start_journal(
     let (health, health_seen) = watch::channel(StoreHealth::Healthy);
     let (ceiling, ceiling_seen) = watch::channel(journal.revision_ceiling());
     let (storage, entries) = engine::storage(&config.limits, health_seen, ceiling_seen);
-    engine.set_storage(storage);
+    engine.set_storage(storage.with_interest(interest));
     let journal = journal.start(entries, health, ceiling).context("cannot start the journal")?;
     let kept = Duration::from_secs(u64::from(config.history_days) * 86_400);
     let forget = journal.clone();

@@ -94,6 +94,7 @@ pub const FIGURES: &[Figure] = &[
         "How long writing to the disk took, from handing over to done.",
     ),
     figure("lockstep_journal_failures_total", Counter, "Times that the journal could not be written."),
+    figure("lockstep_journal_session_messages", Gauge, "Messages on disk that wait for MQTT sessions."),
     figure("lockstep_browser_deliveries_total", Counter, "Publications brought to browsers."),
     figure(
         "lockstep_browser_coalesced_total",
@@ -113,6 +114,7 @@ pub const FIGURES: &[Figure] = &[
     ),
     figure("lockstep_browsers_behind", Gauge, "Browsers that have not got everything yet."),
     figure("lockstep_mqtt_sessions", Gauge, "MQTT sessions, those without a connection included."),
+    figure("lockstep_mqtt_lasting_sessions", Gauge, "MQTT sessions that outlast their connection and the hub."),
     figure("lockstep_mqtt_subscriptions", Gauge, "Filters of all MQTT sessions."),
     figure("lockstep_mqtt_received_total", Counter, "Publishes that MQTT clients sent."),
     figure("lockstep_mqtt_deliveries_total", Counter, "Publications brought to MQTT clients."),

@@ -8,6 +8,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use super::{
     batch::{Credit, Guard},
+    keep::Received,
     tree::Snapshot,
 };
 use crate::domain::{
@@ -36,11 +37,28 @@ pub struct Stopped;
 
 #[derive(Debug)]
 pub(super) enum Message {
-    Publish { batch: Vec<Publish>, reply: Option<oneshot::Sender<Vec<Outcome>>>, credit: Credit },
-    Snapshot { filters: Vec<Filter>, reply: oneshot::Sender<Snapshot> },
-    Here { change: Presence, credit: OwnedSemaphorePermit },
-    Room { change: RoomChange, reply: oneshot::Sender<Vec<Outcome>>, credit: OwnedSemaphorePermit },
-    Sizes { reply: oneshot::Sender<Sizes> },
+    Publish {
+        batch: Vec<Publish>,
+        received: Option<Received>,
+        reply: Option<oneshot::Sender<Vec<Outcome>>>,
+        credit: Credit,
+    },
+    Snapshot {
+        filters: Vec<Filter>,
+        reply: oneshot::Sender<Snapshot>,
+    },
+    Here {
+        change: Presence,
+        credit: OwnedSemaphorePermit,
+    },
+    Room {
+        change: RoomChange,
+        reply: oneshot::Sender<Vec<Outcome>>,
+        credit: OwnedSemaphorePermit,
+    },
+    Sizes {
+        reply: oneshot::Sender<Sizes>,
+    },
 }
 
 /// How much the engine holds, for `$SYS` and `/metrics`.
@@ -96,17 +114,24 @@ impl EngineHandle {
     /// Cancelled before it returns, nothing was carried out.
     pub async fn submit(&self, lane: Lane, batch: Vec<Publish>) -> Result<Receipt, Stopped> {
         let (reply, receipt) = oneshot::channel();
-        self.send(lane, batch, Some(reply), None).await?;
+        self.send(lane, batch, None, Some(reply), None).await?;
         Ok(Receipt(receipt))
     }
 
-    /// As [`submit`](Self::submit); `guard` is dropped when everybody has taken what follows from the batch.
+    /// As [`submit`](Self::submit); `guard` is dropped when everybody has taken what follows from the batch, and `received` is on disk with
+    /// it or not at all.
     ///
     /// # Errors
     /// As [`submit`](Self::submit), and as cancel safe.
-    pub async fn submit_guarded(&self, lane: Lane, batch: Vec<Publish>, guard: Guard) -> Result<Receipt, Stopped> {
+    pub async fn submit_guarded(
+        &self,
+        lane: Lane,
+        batch: Vec<Publish>,
+        guard: Guard,
+        received: Option<Received>,
+    ) -> Result<Receipt, Stopped> {
         let (reply, receipt) = oneshot::channel();
-        self.send(lane, batch, Some(reply), Some(guard)).await?;
+        self.send(lane, batch, received, Some(reply), Some(guard)).await?;
         Ok(Receipt(receipt))
     }
 
@@ -115,7 +140,7 @@ impl EngineHandle {
     /// # Errors
     /// As [`submit`](Self::submit), and as cancel safe.
     pub async fn submit_unanswered(&self, lane: Lane, batch: Vec<Publish>) -> Result<(), Stopped> {
-        self.send(lane, batch, None, None).await
+        self.send(lane, batch, None, None, None).await
     }
 
     /// As [`submit_unanswered`](Self::submit_unanswered); `guard` is dropped when everybody has taken what follows from the batch.
@@ -128,7 +153,7 @@ impl EngineHandle {
         batch: Vec<Publish>,
         guard: Guard,
     ) -> Result<(), Stopped> {
-        self.send(lane, batch, None, Some(guard)).await
+        self.send(lane, batch, None, None, Some(guard)).await
     }
 
     /// Publishes one message and waits for its outcome; a hub that stops answers `busy`.
@@ -194,6 +219,7 @@ impl EngineHandle {
         &self,
         lane: Lane,
         batch: Vec<Publish>,
+        received: Option<Received>,
         reply: Option<oneshot::Sender<Vec<Outcome>>>,
         guard: Option<Guard>,
     ) -> Result<(), Stopped> {
@@ -205,7 +231,7 @@ impl EngineHandle {
         let permits = credit_bytes(&batch).min(bytes_max / 4);
         let credit = Arc::clone(credit).acquire_many_owned(permits).await.map_err(|_| Stopped)?;
         let credit = Credit::new(credit, guard);
-        self.inbox.send(Message::Publish { batch, reply, credit }).await.map_err(|_| Stopped)
+        self.inbox.send(Message::Publish { batch, received, reply, credit }).await.map_err(|_| Stopped)
     }
 }
 

@@ -14,11 +14,16 @@
 
 mod batch;
 mod handle;
+mod keep;
 mod task;
 mod tree;
 
 pub use batch::{Batch, Guard, OutletReceiver, Settled};
 pub use handle::{EngineHandle, Lane, Outcome, Receipt, Sizes, Stopped};
+pub use keep::{
+    Interest, KeepChange, KeepRequest, Keeper, Keeps, Kept, KeptStage, NotKept, Owner, Place, Received,
+    RestoredMessage, RestoredOwner, Wanted,
+};
 pub use task::{Engine, EngineLimits, JournalEntry, REVISION_BLOCK, Storage, StoreHealth, storage};
 pub use tree::{Change, Changes, Retained, Snapshot, TOMBSTONES_MAX, Tree};
 

@@ -12,13 +12,14 @@ use tokio::{
 use super::{
     batch::{self, Batch, Concern, Credit, Outlet, OutletReceiver, Settled},
     handle::{EngineHandle, MESSAGE_OVERHEAD_BYTES, Message, Outcome, Sizes},
+    keep::{Interest, Received},
     tree::{Retained, Snapshot, Tree},
 };
 use crate::{
     clock::Clock,
     domain::{
         hub::{Hub, Reaction, Record, RoomChange},
-        publication::{Publication, Publish, Qos},
+        publication::{Level, Publication, Publish, Qos},
         rejection::{Code, Rejection},
         time::Now,
     },
@@ -93,6 +94,8 @@ pub struct JournalEntry {
     pub revision: Option<u64>,
     /// Finished phases for the history.
     pub finished: Vec<Record>,
+    /// Packet identifiers that belong to the batch.
+    pub received: Option<Received>,
 }
 
 /// The journal's side of the engine.
@@ -104,6 +107,8 @@ pub struct Storage {
     pub health: watch::Receiver<StoreHealth>,
     /// Up to which revision the disk knows of; grows when the journal has reserved more.
     pub revision_ceiling: watch::Receiver<u64>,
+    /// Whether lasting sessions wait for anything; the journal knows who.
+    pub interest: Arc<Interest>,
 }
 
 /// The engine before it runs.
@@ -188,17 +193,19 @@ impl Engine {
         let now = self.clock.now();
         let values = restored.iter().map(|value| (&value.topic, &value.payload[..]));
         let mut reaction = self.hub.start(values, revision, now);
-        let root = format!("{}/", self.hub.root());
-        let device = format!("{root}device/");
-        let mut publications: Vec<Publication> = restored
-            .into_iter()
-            // What the hub itself says is said anew.
-            .filter(|value| !value.topic.as_str().starts_with(&root) || value.topic.as_str().starts_with(&device))
-            .collect();
+        let mut publications: Vec<Publication> = restored.into_iter().filter(|value| self.puts_back(value)).collect();
         publications.append(&mut reaction.publications);
         publications.append(&mut self.hub.announce(true).publications);
         reaction.publications = publications;
         self.hand_out(reaction, Vec::new(), Vec::new());
+    }
+
+    /// Whether [`start`](Self::start) only puts `value` back: what the hub itself says is said anew. Values that are put back come first,
+    /// so that whoever had been told of them knows them by their place.
+    #[must_use]
+    pub fn puts_back(&self, value: &Publication) -> bool {
+        let below = value.topic.as_str().strip_prefix(self.hub.root().as_str()).and_then(|rest| rest.strip_prefix('/'));
+        below.is_none_or(|below| below.starts_with("device/"))
     }
 
     /// Runs until every [`EngineHandle`] is gone or `stop` is done; then says `offline` and closes the outlets.
@@ -247,7 +254,7 @@ impl Engine {
 
     fn take(&mut self, message: Message) {
         match message {
-            Message::Publish { batch, reply, credit } => {
+            Message::Publish { batch, received, reply, credit } => {
                 let now = self.clock.now();
                 let mut reaction = Reaction::default();
                 let mut outcomes = Vec::with_capacity(if reply.is_some() { batch.len() } else { 0 });
@@ -263,7 +270,7 @@ impl Engine {
                     }
                 }
                 let replies: Vec<_> = reply.map(|reply| (reply, outcomes)).into_iter().collect();
-                self.hand_out_stamped(reaction, vec![credit], replies, durable);
+                self.hand_out_stamped(reaction, vec![credit], replies, durable, received);
             }
             Message::Snapshot { filters, reply } => {
                 let snapshot: Snapshot = self.tree.snapshot(&filters);
@@ -313,7 +320,7 @@ impl Engine {
             Ok(mut reaction) => {
                 self.stamp(&mut reaction.publications);
                 let accepted = crate::domain::publication::Accepted { seq: self.tree.seq(), revision: None };
-                self.hand_out_stamped(reaction, vec![credit.into()], vec![(reply, vec![Ok(accepted)])], true);
+                self.hand_out_stamped(reaction, vec![credit.into()], vec![(reply, vec![Ok(accepted)])], true, None);
             }
             Err(rejection) => {
                 figures::rejected(rejection.code);
@@ -391,7 +398,7 @@ impl Engine {
         replies: Vec<(oneshot::Sender<Vec<Outcome>>, Vec<Outcome>)>,
     ) {
         self.stamp(&mut reaction.publications);
-        self.hand_out_stamped(reaction, credit, replies, false);
+        self.hand_out_stamped(reaction, credit, replies, false, None);
     }
 
     fn hand_out_stamped(
@@ -400,26 +407,29 @@ impl Engine {
         credit: Vec<Credit>,
         replies: Vec<(oneshot::Sender<Vec<Outcome>>, Vec<Outcome>)>,
         durable: bool,
+        received: Option<Received>,
     ) {
         let Reaction { publications, finished } = reaction;
         let batch = Arc::new(Batch { publications, _credit: credit });
-        if !batch.publications.is_empty() {
-            let before = self.outlets.len();
-            self.outlets.retain(|(_, outlet)| outlet.offer(&batch));
-            self.lost_outlets += before - self.outlets.len();
-        }
         let settled = Settled { replies };
         let (now_settled, later) =
             if durable { (None, settled) } else { (Some(settled), Settled { replies: Vec::new() }) };
         match &self.storage {
             Some(storage) => {
-                let entry = JournalEntry { batch, settled: later, revision: Some(self.hub.revision()), finished };
+                let revision = Some(self.hub.revision());
+                let entry = JournalEntry { batch: Arc::clone(&batch), settled: later, revision, finished, received };
                 // A journal that is gone drops the answers, which tells whoever waits for them.
-                if entry.is_of_interest() {
+                if entry.is_of_interest(&storage.interest) {
                     let _ = storage.entries.try_send(entry);
                 }
             }
             None => later.send(),
+        }
+        // The journal has it first: what a session says of a message comes to the journal behind the message.
+        if !batch.publications.is_empty() {
+            let before = self.outlets.len();
+            self.outlets.retain(|(_, outlet)| outlet.offer(&batch));
+            self.lost_outlets += before - self.outlets.len();
         }
         if let Some(settled) = now_settled {
             settled.send();
@@ -427,11 +437,23 @@ impl Engine {
     }
 }
 
+impl Storage {
+    /// The same, for lasting sessions that wait as `interest` says.
+    #[must_use]
+    pub fn with_interest(self, interest: Arc<Interest>) -> Self {
+        Self { interest, ..self }
+    }
+}
+
 impl JournalEntry {
-    fn is_of_interest(&self) -> bool {
+    fn is_of_interest(&self, interest: &Interest) -> bool {
+        let somebody_waits = !interest.is_empty();
         !self.settled.is_empty()
             || !self.finished.is_empty()
-            || self.batch.publications.iter().any(|p| p.level == crate::domain::publication::Level::Retained)
+            || self.received.is_some()
+            || self.batch.publications.iter().any(|publication| {
+                publication.level == Level::Retained || somebody_waits && publication.qos != Qos::AtMostOnce
+            })
     }
 }
 
@@ -450,5 +472,5 @@ pub fn storage(
     revision_ceiling: watch::Receiver<u64>,
 ) -> (Storage, mpsc::Receiver<JournalEntry>) {
     let (entries, receiver) = mpsc::channel(batches_under_way_max(limits));
-    (Storage { entries, health, revision_ceiling }, receiver)
+    (Storage { entries, health, revision_ceiling, interest: Arc::default() }, receiver)
 }

@@ -26,6 +26,7 @@ use crate::{
 mod credit;
 mod flow;
 mod journal;
+mod keep;
 mod tree;
 
 /// Longer than anything here may take, in time that costs nothing.

@@ -40,7 +40,7 @@ mod writer;
 use std::{
     net::SocketAddr,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicU64, AtomicUsize},
     },
 };
@@ -62,6 +62,7 @@ use self::{
 pub use self::{
     listener::{Acceptor, Peer},
     probe::Probe,
+    session::Lasting,
     settings::{Limits, Settings},
     socket::Stream,
     state::Readings,
@@ -112,6 +113,14 @@ pub struct Foundation {
 /// # Errors
 /// [`OpenError`], when the router or its writer does not start.
 pub async fn start(foundation: Foundation) -> Result<Door, OpenError> {
+    start_lasting(foundation, None).await
+}
+
+/// The same, with sessions that outlast the hub: those in `lasting` are there again before it returns.
+///
+/// # Errors
+/// As [`start`].
+pub async fn start_lasting(foundation: Foundation, lasting: Option<Lasting>) -> Result<Door, OpenError> {
     let Foundation { engine, outlet, clock, policy, settings } = foundation;
     let limits = settings.limits.clone();
     let router_limits = limits.clone();
@@ -133,11 +142,6 @@ pub async fn start(foundation: Foundation) -> Result<Door, OpenError> {
         limits: limits.clone(),
         cancel: writer_cancel.clone(),
     };
-    let (done, writer_done) = watch::channel(false);
-    tokio::spawn(async move {
-        writer.run().await;
-        done.send_replace(true);
-    });
     let state = Arc::new(State {
         engine,
         clock,
@@ -156,6 +160,17 @@ pub async fn start(foundation: Foundation) -> Result<Door, OpenError> {
         tracker: TaskTracker::new(),
         cancel: CancellationToken::new(),
         last_session: AtomicU64::new(0),
+        keeper: lasting.as_ref().map(|lasting| lasting.keeper.clone()),
+        restored_groups: Mutex::default(),
+    });
+    // Before anything reaches the router.
+    if let Some(lasting) = lasting {
+        lasting.put_back(&state).await;
+    }
+    let (done, writer_done) = watch::channel(false);
+    tokio::spawn(async move {
+        writer.run().await;
+        done.send_replace(true);
     });
     state.tracker.spawn(sys::run(Arc::clone(&state), own_messages));
     Ok(Door { state, writer_cancel, writer_done })

@@ -19,16 +19,24 @@ use super::{
     settings::limit_met,
     state::State,
 };
-use crate::domain::{publication::Qos, topic::Filter};
+use crate::{
+    domain::{
+        publication::Qos,
+        topic::{Filter, SHARE_PREFIX},
+    },
+    engine::{Interest, KeepChange, Owner, Place, Wanted},
+};
 
 /// A message for one member.
 #[derive(Debug)]
 pub(super) struct Share {
     pub(super) topic: Bytes,
     pub(super) message: Message,
-    pub(super) qos: Qos,
-    pub(super) retain_as_published: bool,
-    pub(super) subscription_id: Option<u32>,
+    /// The member's own subscription.
+    pub(super) subscription: u32,
+    pub(super) wanted: Wanted,
+    /// Whose it is on disk, and where.
+    pub(super) group: Option<(Owner, Place)>,
 }
 
 /// A session in a group.
@@ -36,9 +44,11 @@ pub(super) struct Share {
 pub(super) struct Member {
     pub(super) session: u64,
     pub(super) shares: mpsc::Sender<Share>,
-    pub(super) qos: Qos,
-    pub(super) retain_as_published: bool,
-    pub(super) subscription_id: Option<u32>,
+    /// The session's own number for it.
+    pub(super) subscription: u32,
+    pub(super) wanted: Wanted,
+    /// Whether the session outlives its connection: then the group's messages are kept.
+    pub(super) lasting: bool,
     /// Members without a connection get messages only while nobody else is there.
     pub(super) online: bool,
 }
@@ -49,8 +59,25 @@ type Key = (Arc<str>, Filter);
 #[derive(Debug, Default)]
 pub(super) struct Groups(Mutex<HashMap<Key, Group>>);
 
+/// A message that no member has.
+pub(super) type Unshared = (Bytes, Message, Option<Place>);
+
+/// The owner's name of a group on disk.
+pub(super) fn group_owner(group: &str, filter: &Filter) -> Owner {
+    ["g", SHARE_PREFIX, group, "/", filter.as_str()].concat().into()
+}
+
+/// Has everything that `filter` matches kept for the group from behind `after` on.
+pub(super) fn wait_durably(interest: &Interest, owner: &Owner, filter: &Filter, after: u64) {
+    interest.set(owner, 0, filter, WANTED, after);
+}
+
+/// What a group keeps: everything, whatever its members want of it.
+const WANTED: Wanted = Wanted { qos: Qos::ExactlyOnce, retain_as_published: true, subscription_id: None };
+
 #[derive(Debug)]
 struct Group {
+    owner: Owner,
     members: Arc<Mutex<Members>>,
     ready: watch::Receiver<bool>,
     cancel: CancellationToken,
@@ -60,6 +87,8 @@ struct Group {
 struct Members {
     list: Vec<Member>,
     turn: usize,
+    /// Whether messages are kept for the group, since a member lasts.
+    kept: bool,
 }
 
 /// Messages of QoS 1 and 2 that wait in a group while no member takes any.
@@ -78,6 +107,7 @@ impl Groups {
         let mut ready = {
             let mut groups = self.lock();
             let group = groups.entry((Arc::clone(group), filter.clone())).or_insert_with(|| {
+                let owner = group_owner(group, filter);
                 let members = Arc::default();
                 let (confirm, ready) = watch::channel(false);
                 let cancel = state.cancel.child_token();
@@ -86,18 +116,24 @@ impl Groups {
                     filter: filter.clone(),
                     members: Arc::clone(&members),
                     confirm,
-                    waiting: VecDeque::new(),
+                    waiting: state.restored_for(&owner),
+                    owner: Arc::clone(&owner),
+                    done: Vec::new(),
                     last_seq: state.flow.written_seq(),
                     replayed_seq: 0,
                 };
                 state.tracker.spawn(task.run(cancel.clone(), state.router.clone()));
-                Group { members, ready, cancel }
+                Group { owner, members, ready, cancel }
             });
             group.members.lock().unwrap_or_else(PoisonError::into_inner).put(member);
             group.ready.clone()
         };
         // A router that is being replaced is waited for once its time is up: the group goes on trying.
         let _ = tokio::time::timeout(state.settings.limits.router_timeout, ready.wait_for(|ready| *ready)).await;
+        if let Some(found) = self.lock().get(&(Arc::clone(group), filter.clone())) {
+            let mut members = found.members.lock().unwrap_or_else(PoisonError::into_inner);
+            members.keep(state, &found.owner, filter);
+        }
     }
 
     /// How many groups there are, each with its filter.
@@ -106,12 +142,13 @@ impl Groups {
     }
 
     /// Takes the session `number` out of a group; the last one ends it.
-    pub(super) fn leave(&self, group: &Arc<str>, filter: &Filter, number: u64) {
+    pub(super) fn leave(&self, state: &State, group: &Arc<str>, filter: &Filter, number: u64) {
         let key = (Arc::clone(group), filter.clone());
         let mut groups = self.lock();
         let Some(found) = groups.get(&key) else { return };
         let mut members = found.members.lock().unwrap_or_else(PoisonError::into_inner);
         members.list.retain(|member| member.session != number);
+        members.keep(state, &found.owner, filter);
         let empty = members.list.is_empty();
         drop(members);
         if empty && let Some(group) = groups.remove(&key) {
@@ -131,14 +168,30 @@ impl Groups {
 }
 
 impl Members {
+    /// Has messages kept for the group from now on, or not any more, as its members are now.
+    fn keep(&mut self, state: &State, owner: &Owner, filter: &Filter) {
+        let Some(keeper) = &state.keeper else { return };
+        let lasting = self.list.iter().any(|member| member.lasting);
+        match (self.kept, lasting) {
+            (false, true) => wait_durably(keeper.interest(), owner, filter, state.flow.written_seq()),
+            (true, false) if !state.cancel.is_cancelled() => {
+                keeper.interest().remove(owner, 0, filter);
+                let (keeper, owner) = (keeper.clone(), Arc::clone(owner));
+                state.tracker.spawn(async move { keeper.hand_in(&owner, vec![KeepChange::Emptied], true).await });
+            }
+            _ => {}
+        }
+        self.kept = lasting;
+    }
+
     fn put(&mut self, member: Member) {
         self.list.retain(|known| known.session != member.session);
         self.list.push(member);
     }
 
-    /// Hands the message to the next member that has room; gives it back where nobody has.
-    fn offer(&mut self, topic: Bytes, message: Message) -> Result<(), Box<(Bytes, Message)>> {
-        let mut refused = (topic, message);
+    /// Hands the message to the next member that has room, and tells whether that one keeps it; gives it back where nobody has.
+    fn offer(&mut self, owner: &Owner, unshared: Unshared) -> Result<bool, Box<Unshared>> {
+        let mut refused = unshared;
         for online in [true, false] {
             if !online && self.list.iter().any(|member| member.online) {
                 break;
@@ -152,14 +205,14 @@ impl Members {
                 let share = Share {
                     topic: refused.0,
                     message: refused.1,
-                    qos: member.qos,
-                    retain_as_published: member.retain_as_published,
-                    subscription_id: member.subscription_id,
+                    subscription: member.subscription,
+                    wanted: member.wanted,
+                    group: refused.2.map(|place| (Arc::clone(owner), place)),
                 };
                 match member.shares.try_send(share) {
-                    Ok(()) => return Ok(()),
+                    Ok(()) => return Ok(member.lasting),
                     Err(mpsc::error::TrySendError::Full(share) | mpsc::error::TrySendError::Closed(share)) => {
-                        refused = (share.topic, share.message);
+                        refused = (share.topic, share.message, share.group.map(|(_, place)| place));
                     }
                 }
             }
@@ -174,7 +227,10 @@ struct Task {
     filter: Filter,
     members: Arc<Mutex<Members>>,
     confirm: watch::Sender<bool>,
-    waiting: VecDeque<(Bytes, Message)>,
+    waiting: VecDeque<Unshared>,
+    owner: Owner,
+    /// Messages that are done with and on disk.
+    done: Vec<Place>,
     last_seq: u64,
     replayed_seq: u64,
 }
@@ -204,6 +260,7 @@ impl Task {
 
     async fn serve(&mut self, mut link: Link) -> Result<(), Gone> {
         loop {
+            self.flush().await;
             let delivered = if self.waiting.is_empty() {
                 link.next().await?
             } else {
@@ -247,29 +304,59 @@ impl Task {
         }
         self.last_seq = self.last_seq.max(message.seq);
         let lasting = message.qos != Qos::AtMostOnce;
+        let place = if lasting { self.place(message.seq) } else { None };
+        let unshared = (topic, message, place);
         if !self.waiting.is_empty() && lasting {
-            return self.wait(topic, message);
+            return self.wait(unshared);
         }
-        let offered = self.members.lock().unwrap_or_else(PoisonError::into_inner).offer(topic, message);
-        match offered {
+        match self.offer(unshared) {
             Ok(()) => {}
-            Err(refused) if lasting => self.wait(refused.0, refused.1),
+            Err(refused) if lasting => self.wait(*refused),
             Err(_) => limit_met("shared_group"),
         }
     }
 
-    fn wait(&mut self, topic: Bytes, message: Message) {
+    /// Where a message is on disk; none where nobody keeps it.
+    fn place(&self, seq: u64) -> Option<Place> {
+        let kept = self.members.lock().unwrap_or_else(PoisonError::into_inner).kept;
+        let run = self.state.upgrade()?.keeper.as_ref()?.run();
+        kept.then_some(Place { run, seq })
+    }
+
+    fn offer(&mut self, unshared: Unshared) -> Result<(), Box<Unshared>> {
+        let place = unshared.2;
+        let keeps = self.members.lock().unwrap_or_else(PoisonError::into_inner).offer(&self.owner, unshared)?;
+        if !keeps {
+            self.done.extend(place);
+        }
+        Ok(())
+    }
+
+    fn wait(&mut self, unshared: Unshared) {
         if self.waiting.len() >= WAITING_MAX {
+            self.done.extend(unshared.2);
             limit_met("shared_group");
             return;
         }
-        self.waiting.push_back((topic, message));
+        self.waiting.push_back(unshared);
+    }
+
+    /// Tells the journal what is done with.
+    async fn flush(&mut self) {
+        if self.done.is_empty() {
+            return;
+        }
+        let done = self.done.drain(..).map(|place| KeepChange::Done { place, subscription: 0 }).collect();
+        let keeper = self.state.upgrade().and_then(|state| state.keeper.clone());
+        if let Some(keeper) = keeper {
+            // A journal that is gone keeps nothing that would be wrong.
+            let _ = keeper.hand_in(&self.owner, done, false).await;
+        }
     }
 
     fn offer_waiting(&mut self) {
-        while let Some((topic, message)) = self.waiting.pop_front() {
-            let offered = self.members.lock().unwrap_or_else(PoisonError::into_inner).offer(topic, message);
-            if let Err(refused) = offered {
+        while let Some(unshared) = self.waiting.pop_front() {
+            if let Err(refused) = self.offer(unshared) {
                 self.waiting.push_front(*refused);
                 return;
             }

@@ -3,7 +3,7 @@
 //! What one session knows of its client does not belong here.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, VecDeque},
     net::IpAddr,
     sync::{
         Arc, Mutex, PoisonError, Weak,
@@ -20,11 +20,16 @@ use super::{
     router::Current,
     session::{Attach, COMMANDS_MAX, Command, Session},
     settings::{Settings, limit_met},
-    shared::Groups,
+    shared::{Groups, Unshared},
     sys::Sys,
     writer::Flow,
 };
-use crate::{clock::Clock, engine::EngineHandle, figures, policy::Policy};
+use crate::{
+    clock::Clock,
+    engine::{EngineHandle, Keeper, Owner},
+    figures,
+    policy::Policy,
+};
 
 /// What all sessions of a door share.
 #[derive(Debug)]
@@ -47,6 +52,10 @@ pub(super) struct State {
     pub(super) cancel: CancellationToken,
     /// Counts the sessions that there ever were.
     pub(super) last_session: AtomicU64,
+    /// The way to the disk, where sessions outlast the hub.
+    pub(super) keeper: Option<Keeper>,
+    /// Messages of groups that no member has joined since the start.
+    pub(super) restored_groups: Mutex<HashMap<Owner, VecDeque<Unshared>>>,
 }
 
 impl State {
@@ -67,6 +76,29 @@ impl State {
     /// Gives back the room of `count` filters.
     pub(super) fn give_filters(&self, count: usize) {
         self.filters.fetch_sub(count, Ordering::Relaxed);
+    }
+
+    /// Takes what an earlier run left for groups.
+    pub(super) fn restore_groups(&self, groups: HashMap<Owner, VecDeque<Unshared>>) {
+        *self.restored_groups.lock().unwrap_or_else(PoisonError::into_inner) = groups;
+    }
+
+    /// What an earlier run left for the group `owner`.
+    pub(super) fn restored_for(&self, owner: &Owner) -> VecDeque<Unshared> {
+        self.restored_groups.lock().unwrap_or_else(PoisonError::into_inner).remove(owner).unwrap_or_default()
+    }
+
+    /// Groups that an earlier run left messages for and that no member has joined. They are forgotten.
+    pub(super) fn groups_without_members(&self) -> Vec<Owner> {
+        self.restored_groups.lock().unwrap_or_else(PoisonError::into_inner).drain().map(|(owner, _)| owner).collect()
+    }
+
+    /// Registers a session that was found on disk; gives it its number and its inbox.
+    pub(super) fn register(&self, client_id: &Arc<str>) -> (u64, mpsc::Receiver<Command>) {
+        let number = self.last_session.fetch_add(1, Ordering::Relaxed) + 1;
+        let (commands, inbox) = mpsc::channel(COMMANDS_MAX);
+        self.registry.lock().insert(Arc::clone(client_id), Known { number, commands });
+        (number, inbox)
     }
 
     /// Brings a connection to its session, which is made where there is none.

@@ -237,6 +237,18 @@ impl Policy {
         Some(self.identity(Some(name), role, None))
     }
 
+    /// The identity of somebody who was let in as `user`, or without one, in an earlier run; none, when they may not be here any more.
+    #[must_use]
+    pub fn remembered(&self, user: Option<&str>, client_id: &str) -> Option<Identity> {
+        match user {
+            Some(name) => {
+                let role = self.tables().users.get(name)?.role;
+                Some(self.identity(Some(name), role, Some(client_id)))
+            }
+            None => self.anonymous(Some(client_id)).ok(),
+        }
+    }
+
     fn identity(&self, user: Option<&str>, role: Role, client_id: Option<&str>) -> Identity {
         let rules = self.tables().acl.rules_for(&Subject { user, client_id });
         Identity::new(&self.0.settings.root, user, role, client_id, rules)

@@ -15,11 +15,17 @@ use redb::{
     WriteTransaction,
 };
 
-use super::record::{read_value, write_value};
-use crate::domain::{
-    history::{HistoryEntry, HistoryPage, HistoryQuery, Place},
-    publication::Publication,
-    topic::Topic,
+use super::{
+    kept::{self, KeptChanges},
+    record::{read_value, write_value},
+};
+use crate::{
+    domain::{
+        history::{HistoryEntry, HistoryPage, HistoryQuery, Place},
+        publication::Publication,
+        topic::Topic,
+    },
+    engine::RestoredOwner,
 };
 
 /// The version of the tables; a file with a greater one was written by a newer hub.
@@ -33,8 +39,6 @@ const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
 const RETAINED: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("retained");
 /// (room, ended at in Unix ms, a number that makes it unique) → JSON of a [`HistoryEntry`].
 const HISTORY: TableDefinition<'_, (&str, i64, u64), &[u8]> = TableDefinition::new("history");
-/// Client id → what the door wants to find again.
-const SESSIONS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("sessions");
 
 const FORMAT_KEY: &str = "format";
 const STORE_ID_KEY: &str = "store_id";
@@ -141,8 +145,8 @@ pub struct Restored {
     pub revision: u64,
     /// How often the hub has started on this file, this time included.
     pub starts: u64,
-    /// The stored MQTT sessions: opaque bytes by client id.
-    pub sessions: Vec<(String, Vec<u8>)>,
+    /// What is kept for MQTT sessions.
+    pub sessions: Vec<RestoredOwner>,
 }
 
 /// What one commit writes: the latest of everything that changed.
@@ -150,8 +154,8 @@ pub struct Restored {
 pub(super) struct Changes {
     /// The newest publication of a topic; with an empty payload where it was cleared.
     pub(super) retained: HashMap<Topic, Publication>,
-    /// The newest bytes of a client's session; none where it is gone.
-    pub(super) sessions: HashMap<String, Option<Vec<u8>>>,
+    /// What changed for MQTT sessions.
+    pub(super) kept: KeptChanges,
     /// Finished phases to append, oldest first.
     pub(super) history: Vec<HistoryEntry>,
     /// Finished phases that ended before this are to go, in Unix milliseconds.
@@ -166,7 +170,7 @@ impl Changes {
     /// Whether there is nothing to write.
     pub(super) fn is_empty(&self) -> bool {
         self.retained.is_empty()
-            && self.sessions.is_empty()
+            && self.kept.is_empty()
             && self.history.is_empty()
             && self.history_cutoff.is_none()
             && self.history_forgotten.is_empty()
@@ -178,9 +182,7 @@ impl Changes {
         for (topic, value) in older.retained {
             self.retained.entry(topic).or_insert(value);
         }
-        for (key, bytes) in older.sessions {
-            self.sessions.entry(key).or_insert(bytes);
-        }
+        self.kept.put_beneath(older.kept);
         let newer = std::mem::replace(&mut self.history, older.history);
         self.history.retain(|line| !self.history_forgotten.contains(&line.room));
         self.history.extend(newer);
@@ -340,7 +342,7 @@ fn create(path: &Path) -> Result<(), OpenError> {
         }
         transaction.open_table(RETAINED)?;
         transaction.open_table(HISTORY)?;
-        transaction.open_table(SESSIONS)?;
+        kept::make_tables(&transaction)?;
         transaction.commit()?;
         Ok(())
     })();
@@ -415,6 +417,7 @@ fn boot(path: &Path, database: &Database) -> Result<Meta, OpenError> {
             table.insert(STARTS_KEY, meta.starts)?;
             table.insert(COMMITS_KEY, meta.commits)?;
         }
+        kept::make_tables(&transaction)?;
         transaction.commit()?;
         Ok(())
     })()
@@ -427,7 +430,7 @@ fn load(path: &Path, database: &Database, meta: &Meta) -> Result<Restored, OpenE
         let reader = StoreReader { transaction: database.begin_read()? };
         Ok(Restored {
             values: reader.values()?,
-            sessions: reader.sessions()?,
+            sessions: kept::read(&reader.transaction)?,
             revision: meta.revision_ceiling,
             starts: meta.starts,
         })
@@ -454,15 +457,7 @@ fn write(database: &Database, changes: &Changes, commits: u64, lines: u64) -> Re
             }
         }
     }
-    if !changes.sessions.is_empty() {
-        let mut table = transaction.open_table(SESSIONS)?;
-        for (client_id, session) in &changes.sessions {
-            match session {
-                Some(session) => drop(table.insert(client_id.as_str(), session.as_slice())?),
-                None => drop(table.remove(client_id.as_str())?),
-            }
-        }
-    }
+    kept::write(&transaction, &changes.kept)?;
     write_history(&transaction, changes, commits, lines)?;
     transaction.commit()?;
     Ok(())
@@ -535,15 +530,6 @@ impl StoreReader {
         Ok(values)
     }
 
-    fn sessions(&self) -> Result<Vec<(String, Vec<u8>)>, StoreError> {
-        let mut sessions = Vec::new();
-        for entry in self.transaction.open_table(SESSIONS)?.range::<&str>(..)? {
-            let (client_id, bytes) = entry?;
-            sessions.push((client_id.value().to_owned(), bytes.value().to_vec()));
-        }
-        Ok(sessions)
-    }
-
     /// The finished phases that `query` asks for.
     pub(super) fn history(&self, query: &HistoryQuery) -> Result<HistoryPage, StoreError> {
         let table = self.transaction.open_table(HISTORY)?;
@@ -589,27 +575,32 @@ impl StoreReader {
         let file = fs::OpenOptions::new().read(true).write(true).create_new(true).open(fresh)?;
         let database = Builder::new().set_cache_size(CACHE_BYTES).create_file(file)?;
         let transaction = database.begin_write()?;
-        self.copy_table(&transaction, META)?;
-        self.copy_table(&transaction, RETAINED)?;
-        self.copy_table(&transaction, HISTORY)?;
-        self.copy_table(&transaction, SESSIONS)?;
+        copy_table(&self.transaction, &transaction, META)?;
+        copy_table(&self.transaction, &transaction, RETAINED)?;
+        copy_table(&self.transaction, &transaction, HISTORY)?;
+        kept::copy(&self.transaction, &transaction)?;
         transaction.commit()?;
         Ok(())
     }
+}
 
-    fn copy_table<K, V>(&self, to: &WriteTransaction, table: TableDefinition<'static, K, V>) -> Result<(), StoreError>
-    where
-        K: redb::Key + 'static,
-        V: redb::Value + 'static,
-    {
-        let from = self.transaction.open_table(table)?;
-        let mut to = to.open_table(table)?;
-        for entry in from.iter()? {
-            let (key, value) = entry?;
-            to.insert(key.value(), value.value())?;
-        }
-        Ok(())
+/// Copies one table.
+pub(super) fn copy_table<K, V>(
+    from: &ReadTransaction,
+    to: &WriteTransaction,
+    table: TableDefinition<'static, K, V>,
+) -> Result<(), StoreError>
+where
+    K: redb::Key + 'static,
+    V: redb::Value + 'static,
+{
+    let from = from.open_table(table)?;
+    let mut to = to.open_table(table)?;
+    for entry in from.iter()? {
+        let (key, value) = entry?;
+        to.insert(key.value(), value.value())?;
     }
+    Ok(())
 }
 
 #[cfg(test)]

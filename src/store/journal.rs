@@ -12,6 +12,7 @@
 use std::{
     io,
     path::{Path, PathBuf},
+    sync::Arc,
     thread,
     time::Duration,
 };
@@ -21,13 +22,16 @@ use tokio::{
     time::Instant,
 };
 
-use super::file::{self, Changes, OpenError, Opener, Restored, StoreError, StoreFile, StoreReader};
+use super::{
+    file::{self, Changes, OpenError, Opener, Restored, StoreError, StoreFile, StoreReader},
+    kept::KeptQueues,
+};
 use crate::{
     domain::{
         history::{HistoryEntry, HistoryPage, HistoryQuery},
         publication::{Level, Qos},
     },
-    engine::{JournalEntry, REVISION_BLOCK, Settled, StoreHealth},
+    engine::{Interest, JournalEntry, KeepRequest, Keeper, Keeps, REVISION_BLOCK, Settled, StoreHealth},
 };
 
 /// How many requests may wait for the journal before whoever asks has to wait.
@@ -67,6 +71,9 @@ pub struct Journal {
     settings: JournalSettings,
     /// The newest revision that may have been given.
     revision: u64,
+    queues: KeptQueues,
+    /// What the sessions ask for; closed where there are none.
+    keeps: Keeps,
 }
 
 impl Journal {
@@ -83,7 +90,18 @@ impl Journal {
         let (mut file, restored) = StoreFile::open(path, opener)?;
         let reserved = Changes { revision_ceiling: Some(restored.revision + REVISION_BLOCK), ..Changes::default() };
         file.commit(&reserved).map_err(|source| OpenError::Access { path: path.to_owned(), source })?;
-        Ok((Self { file, settings: JournalSettings::default(), revision: restored.revision }, restored))
+        let queues = KeptQueues::new(restored.starts, &restored.sessions);
+        // Nobody has the other end.
+        let (_, keeps) = Keeper::new(Arc::default(), restored.starts);
+        let settings = JournalSettings::default();
+        Ok((Self { file, settings, revision: restored.revision, queues, keeps }, restored))
+    }
+
+    /// The same, which keeps what MQTT sessions ask for in `keeps`, and the messages that `interest` tells of.
+    #[must_use]
+    pub fn with_sessions(mut self, interest: Arc<Interest>, keeps: Keeps) -> Self {
+        self.queues.ask(interest);
+        Self { keeps, ..self }
     }
 
     /// The same with `settings`.
@@ -113,13 +131,16 @@ impl Journal {
         let (requests, requested) = mpsc::channel(REQUESTS_MAX);
         // One commit at a time, and readers that ask for a look.
         let (jobs, work) = mpsc::channel(16);
-        let file = self.file;
+        let (file, Keeps { requests: keeps, written }) = (self.file, self.keeps);
         let disk = thread::Builder::new().name("disk".into()).spawn(move || write_to_disk(file, work))?;
         // The readers' way must not keep the disk thread alive once the journal has ended.
         let readers = jobs.downgrade();
         let collector = Collector {
             settings: self.settings,
             changes: Changes::default(),
+            queues: self.queues,
+            written,
+            newest: 0,
             waiting: Vec::new(),
             urgent: false,
             lazy_since: None,
@@ -133,7 +154,7 @@ impl Journal {
         };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
         thread::Builder::new().name("journal".into()).spawn(move || {
-            let stopped = runtime.block_on(collector.run(entries, requested));
+            let stopped = runtime.block_on(collector.run(entries, keeps, requested));
             if disk.join().is_err() {
                 tracing::error!("the thread that writes the journal panicked");
             }
@@ -181,14 +202,6 @@ impl JournalHandle {
         self.look(move |reader| reader.copy_to(&path)).await
     }
 
-    /// Keeps `session` for `client_id`, or forgets it; done when it is on disk.
-    ///
-    /// # Errors
-    /// A sentence, when the disk fails or the hub stops before that.
-    pub async fn keep_session(&self, client_id: String, session: Option<Vec<u8>>) -> Result<(), String> {
-        self.ask(|reply| Request::Session { client_id, session, reply }).await
-    }
-
     /// Forgets finished phases that ended before `before` (Unix milliseconds).
     pub async fn forget_before(&self, before: i64) {
         // A journal that is gone forgets nothing, which harms nobody.
@@ -226,7 +239,6 @@ impl JournalHandle {
 #[derive(Debug)]
 enum Request {
     Flush { reply: oneshot::Sender<()> },
-    Session { client_id: String, session: Option<Vec<u8>>, reply: oneshot::Sender<()> },
     Forget { before: i64 },
     ForgetRoom { room: String, reply: oneshot::Sender<()> },
     Stop { reply: oneshot::Sender<()> },
@@ -235,13 +247,13 @@ enum Request {
 /// What the thread that owns the file is asked to do.
 #[derive(Debug)]
 enum Job {
-    Commit { changes: Changes, reply: oneshot::Sender<Committed> },
+    Commit { changes: Box<Changes>, reply: oneshot::Sender<Committed> },
     Read(oneshot::Sender<Result<StoreReader, StoreError>>),
 }
 
 #[derive(Debug)]
 struct Committed {
-    changes: Changes,
+    changes: Box<Changes>,
     result: Result<(), StoreError>,
 }
 
@@ -288,15 +300,22 @@ struct Failure {
 }
 
 struct InFlight {
+    /// The newest place that it has.
+    newest: u64,
     done: oneshot::Receiver<Committed>,
     waiting: Vec<Waiting>,
     begun: Instant,
 }
 
-/// Collects what is to be written. Its maps hold one value a topic, so they are bounded by the retained tree.
+/// Collects what is to be written. Its maps hold one value a topic, so they are bounded by the retained tree, and what sessions keep, so
+/// they are bounded by the sessions' queues.
 struct Collector {
     settings: JournalSettings,
     changes: Changes,
+    queues: KeptQueues,
+    /// The newest place that was taken in, and the newest up to which all is on disk.
+    newest: u64,
+    written: watch::Sender<u64>,
     waiting: Vec<Waiting>,
     /// Whether the next commit may come at once: somebody waits, or something is of QoS 1 or 2.
     urgent: bool,
@@ -316,15 +335,16 @@ impl Collector {
     async fn run(
         mut self,
         mut entries: mpsc::Receiver<JournalEntry>,
+        mut keeps: mpsc::Receiver<KeepRequest>,
         mut requests: mpsc::Receiver<Request>,
     ) -> Option<oneshot::Sender<()>> {
         let mut in_flight: Option<InFlight> = None;
         let mut taken = Vec::with_capacity(ENTRIES_AT_ONCE);
-        let (mut entries_open, mut requests_open) = (true, true);
+        let (mut entries_open, mut keeps_open, mut requests_open) = (true, true, true);
         let mut stop = None;
         loop {
             if in_flight.is_none() {
-                if !entries_open && !requests_open {
+                if !entries_open && !keeps_open && !requests_open {
                     return self.end(None).await;
                 }
                 if self.due().is_some_and(|due| due <= Instant::now()) {
@@ -334,6 +354,9 @@ impl Collector {
             if stop.is_some() && in_flight.is_none() {
                 while let Ok(entry) = entries.try_recv() {
                     self.take_entry(entry);
+                }
+                while let Ok(request) = keeps.try_recv() {
+                    self.take_keep(request);
                 }
                 return self.end(stop).await;
             }
@@ -350,6 +373,16 @@ impl Collector {
                     Some(Request::Stop { reply }) => { stop = Some(reply); requests_open = false; }
                     Some(request) => self.take_request(request),
                     None => requests_open = false,
+                },
+                request = keeps.recv(), if keeps_open => match request {
+                    Some(request) => {
+                        // What a session says of a message comes behind the message.
+                        while let Ok(entry) = entries.try_recv() {
+                            self.take_entry(entry);
+                        }
+                        self.take_keep(request);
+                    }
+                    None => keeps_open = false,
                 },
                 count = entries.recv_many(&mut taken, ENTRIES_AT_ONCE), if entries_open => {
                     entries_open = count > 0;
@@ -370,6 +403,14 @@ impl Collector {
                 self.urgent = true;
             }
         }
+        self.newest = entry.batch.publications.last().map_or(self.newest, |publication| publication.seq);
+        for publication in &entry.batch.publications {
+            self.urgent |= self.queues.publish(publication, &mut self.changes.kept);
+        }
+        if let Some(received) = entry.received {
+            self.queues.receive(received, &mut self.changes.kept);
+            self.lazy_since.get_or_insert_with(Instant::now);
+        }
         if !entry.finished.is_empty() {
             self.changes.history.extend(entry.finished.iter().map(HistoryEntry::from));
             self.bound_history();
@@ -387,13 +428,27 @@ impl Collector {
         }
     }
 
+    fn take_keep(&mut self, request: KeepRequest) {
+        for change in request.changes {
+            self.queues.change(&request.owner, change, &mut self.changes.kept);
+        }
+        if let Some(taken) = request.taken {
+            // Whoever waited may have gone.
+            let _ = taken.send(());
+        }
+        if request.urgent {
+            self.urgent = true;
+        } else {
+            self.lazy_since.get_or_insert_with(Instant::now);
+        }
+        if let Some(reply) = request.reply {
+            self.wait(Waiting::Request(reply));
+        }
+    }
+
     fn take_request(&mut self, request: Request) {
         match request {
             Request::Flush { reply } => self.wait(Waiting::Request(reply)),
-            Request::Session { client_id, session, reply } => {
-                self.changes.sessions.insert(client_id, session);
-                self.wait(Waiting::Request(reply));
-            }
             Request::Forget { before } => {
                 self.changes.history_cutoff = self.changes.history_cutoff.max(Some(before));
                 self.lazy_since.get_or_insert_with(Instant::now);
@@ -446,15 +501,18 @@ impl Collector {
         let waiting = std::mem::take(&mut self.waiting);
         if self.changes.is_empty() && self.failure.is_none() {
             waiting.into_iter().for_each(Waiting::kept);
+            self.written.send_replace(self.newest);
             return None;
         }
         let begun = Instant::now();
         self.last_begun = Some(begun);
-        let changes = std::mem::take(&mut self.changes);
+        #[expect(clippy::cast_precision_loss, reason = "so many messages do not exist")]
+        metrics::gauge!("lockstep_journal_session_messages").set(self.queues.len() as f64);
+        let changes = Box::new(std::mem::take(&mut self.changes));
         let (reply, done) = oneshot::channel();
         // A closed channel shows in `done`, whose sender goes with it.
         let _ = self.jobs.send(Job::Commit { changes, reply }).await;
-        Some(InFlight { done, waiting, begun })
+        Some(InFlight { newest: self.newest, done, waiting, begun })
     }
 
     fn finish(&mut self, commit: InFlight, committed: Option<Committed>) {
@@ -466,6 +524,7 @@ impl Collector {
                     self.revision_ceiling.send_replace(ceiling);
                 }
                 commit.waiting.into_iter().for_each(Waiting::kept);
+                self.written.send_replace(commit.newest);
                 if self.failure.take().is_some() {
                     tracing::info!("the journal can be written again; everything is on disk");
                     self.health.send_replace(StoreHealth::Healthy);
@@ -473,7 +532,7 @@ impl Collector {
                 return;
             }
             Some(Committed { changes, result: Err(error) }) => {
-                self.changes.put_beneath(changes);
+                self.changes.put_beneath(*changes);
                 self.bound_history();
                 error.to_string()
             }

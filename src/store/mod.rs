@@ -6,6 +6,7 @@
 mod backup;
 mod file;
 mod journal;
+mod kept;
 mod record;
 
 pub use backup::{Restoration, RestoreError, restore};

@@ -2,6 +2,8 @@
 
 mod churn;
 mod client;
+mod kept;
+mod kills;
 mod limits;
 mod policy;
 mod publish;

@@ -17,7 +17,7 @@ use crate::{
         rejection::Code,
         topic::Topic,
     },
-    engine::{Outcome, Stopped},
+    engine::{KeepChange, Outcome, Stopped},
     mqtt::{
         frame::{self, AckKind},
         packet::{Publish, Version},
@@ -133,6 +133,7 @@ impl Session {
                 };
                 if reason.is_error() {
                     self.receiving.remove(&owed.id);
+                    self.keeping.note(KeepChange::Released(owed.id));
                 } else {
                     self.receiving.insert(owed.id, Receiving::Received);
                 }

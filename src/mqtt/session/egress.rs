@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use super::{
     Online, Session,
     inflight::Stage,
+    keep::Due,
     queue::{Delivery, Next, Pushed, Replay},
 };
 use crate::{
@@ -150,19 +151,19 @@ impl Session {
             }
         }
         entry.last_seq = entry.last_seq.max(message.seq);
-        let had_before = message.seq > 0
-            && (message.level && message.seq <= entry.snapshot_seq
-                || message.qos != Qos::AtMostOnce && message.seq <= entry.replayed_seq);
+        let came_twice = message.qos != Qos::AtMostOnce && message.seq <= entry.replayed_seq;
+        let in_snapshot = message.level && message.seq <= entry.snapshot_seq;
         let own = entry.no_local && message.session == Some(own_number);
         let qos = message.qos.min(entry.qos);
-        if had_before || own || (qos == Qos::AtMostOnce && !online) {
+        if message.seq > 0 && came_twice || (qos == Qos::AtMostOnce && !online) {
             return;
         }
         let retain = entry.retain_as_published && message.level;
         let subscription_id = entry.id;
         let publisher = message.session;
-        if !self.may_receive(&topic) {
-            return;
+        let kept = self.keeping.place(message.seq, qos, number);
+        if message.seq > 0 && in_snapshot || own || !self.may_receive(&topic) {
+            return self.keeping.note_done(kept);
         }
         let delivery = Delivery {
             topic,
@@ -172,27 +173,40 @@ impl Session {
             retain,
             expires_at: message.expires_at,
             subscription_id,
+            kept,
         };
         self.enqueue(delivery, publisher);
     }
 
     pub(super) fn take_share(&mut self, share: Share) {
+        let Share { group, wanted, subscription, .. } = &share;
+        let taken = group.as_ref().and_then(|(owner, place)| self.take_over(owner, *place, *subscription, *wanted));
         if !self.may_receive(&share.topic) {
-            return;
+            return self.keeping.note_done(taken);
+        }
+        let qos = share.message.qos.min(share.wanted.qos);
+        if qos == Qos::AtMostOnce {
+            self.keeping.note_done(taken);
         }
         let delivery = Delivery {
             topic: share.topic,
             payload: share.message.payload,
             properties: share.message.properties,
-            qos: share.message.qos.min(share.qos),
-            retain: share.retain_as_published && share.message.level,
+            qos,
+            retain: share.wanted.retain_as_published && share.message.level,
             expires_at: share.message.expires_at,
-            subscription_id: share.subscription_id,
+            subscription_id: share.wanted.subscription_id,
+            kept: taken.filter(|_| qos != Qos::AtMostOnce),
         };
         if delivery.qos == Qos::AtMostOnce && self.online.is_none() {
             return;
         }
-        self.enqueue(delivery, share.message.session);
+        let publisher = share.message.session;
+        if delivery.kept.is_some() && qos == Qos::ExactlyOnce {
+            // Nobody else may get it any more when this member has it under an identifier.
+            return self.keeping.owe(Due::Share { delivery: Box::new(delivery), publisher });
+        }
+        self.enqueue(delivery, publisher);
     }
 
     pub(super) fn may_receive(&self, topic: &[u8]) -> bool {
@@ -206,11 +220,12 @@ impl Session {
         access.read_rights().is_everything() || std::str::from_utf8(topic).is_ok_and(|topic| access.may_receive(topic))
     }
 
-    fn enqueue(&mut self, delivery: Delivery, publisher: Option<u64>) {
+    pub(super) fn enqueue(&mut self, delivery: Delivery, publisher: Option<u64>) {
         if self.queue.is_over(delivery.bytes()) {
             // What the client may be sent is no longer waiting: the window is filled before anything is too much.
             self.fill();
         }
+        let kept = delivery.kept;
         match self.queue.push(delivery) {
             Pushed::Waits => {}
             Pushed::Dropped => {
@@ -218,6 +233,7 @@ impl Session {
                 Stats::count(&self.state.stats.dropped);
             }
             Pushed::Full => {
+                self.keeping.note_done(kept);
                 limit_met("queue");
                 Stats::count(&self.state.stats.dropped);
                 self.detach(Reason::QUOTA_EXCEEDED, "More messages wait for you than the hub keeps.");
@@ -298,7 +314,10 @@ impl Session {
             match self.queue.front() {
                 None => break,
                 Some(Next::Message(delivery)) => {
-                    if delivery.qos != Qos::AtMostOnce && !has_room {
+                    if delivery.qos != Qos::AtMostOnce && (!has_room || !self.inflight.has_id_for(delivery)) {
+                        break;
+                    }
+                    if delivery.qos == Qos::ExactlyOnce && self.keeping.must_wait_for(delivery.kept) {
                         break;
                     }
                     if let Some(delivery) = self.queue.pop() {
@@ -339,10 +358,19 @@ impl Session {
                 }
                 return false;
             }
-            replay.next += 1;
             if filter.matches(value.topic.as_str()) && self.may_receive(value.topic.as_str().as_bytes()) {
-                self.send(retained_delivery(value, entry.qos, entry.id));
+                let mut delivery = retained_delivery(value, entry.qos, entry.id);
+                delivery.kept = self.replayed_place(value, delivery.qos, replay.subscription);
+                if !self.inflight.has_id_for(&delivery) {
+                    if let Some(Next::Replay(waiting)) = self.queue.front() {
+                        waiting.next = replay.next;
+                    }
+                    return false;
+                }
+                self.keep_replayed(&delivery, value);
+                self.send(delivery);
             }
+            replay.next += 1;
         }
         self.queue.pop();
         true
@@ -350,16 +378,15 @@ impl Session {
 
     /// Sends what an earlier connection had been sent and not acknowledged (MQTT 5 §4.4).
     fn send_again(&mut self) {
-        let Some(online) = &mut self.online else { return };
-        while online.sent_now < online.window
+        while let Some(online) = &mut self.online
+            && online.sent_now < online.window
             && let Some(id) = online.resend.pop_front()
         {
             let Some(flight) = self.inflight.iter().find(|flight| flight.id == id) else { continue };
             online.sent_now += 1;
             match flight.stage.clone() {
-                Stage::Released => {
-                    frame::ack(&mut online.socket.out, online.version, AckKind::Pubrel, id, Reason::SUCCESS, "", 0);
-                }
+                Stage::Released { kept: true } => self.acknowledge(AckKind::Pubrel, id, Reason::SUCCESS, ""),
+                Stage::Released { kept: false } => self.acknowledge_when_kept(AckKind::Pubrel, id),
                 Stage::Sent(delivery) => {
                     let now = self.state.clock.now().wall;
                     let head = PublishHead {
@@ -383,7 +410,8 @@ impl Session {
                         bytes_max,
                     ) {
                         online.sent_now -= 1;
-                        self.inflight.done(id);
+                        let flight = self.inflight.done(id);
+                        self.keeping.note_done(flight.and_then(|flight| flight.kept));
                     }
                 }
             }
@@ -396,7 +424,7 @@ impl Session {
         if let (Some(at), Some(now)) = (delivery.expires_at, now)
             && at <= now
         {
-            return;
+            return self.keeping.note_done(delivery.kept);
         }
         let Some(online) = &mut self.online else { return };
         let mut head = PublishHead {
@@ -432,6 +460,7 @@ impl Session {
             limit_met("client_packet_size");
             if head.id != 0 {
                 self.inflight.done(head.id);
+                self.keeping.note_done(delivery.kept);
             }
         }
     }
@@ -466,5 +495,6 @@ fn retained_delivery(value: &Retained, qos: Qos, subscription_id: Option<u32>) -
         retain: true,
         expires_at: value.expires_at,
         subscription_id,
+        kept: None,
     }
 }

@@ -10,6 +10,8 @@ use tokio::time::Instant;
 use super::{
     Pending, Session,
     answers::{Answer, Owed},
+    inflight::Flight,
+    queue::KeptAt,
 };
 use crate::{
     domain::{
@@ -17,7 +19,7 @@ use crate::{
         publication::{Publish as Admitted, Qos},
         topic::Topic,
     },
-    engine::{Lane, Receipt, Stopped},
+    engine::{KeepChange, KeptStage, Lane, Receipt, Received, Stopped},
     mqtt::{
         frame::{self, AckKind},
         packet::{Disconnect, Fault, Packet, Publish, Subscribe, Unsubscribe, Version},
@@ -63,6 +65,8 @@ pub(super) enum Receiving {
     Submitted { epoch: u64 },
     /// PUBREC is sent; PUBREL is awaited.
     Received,
+    /// PUBREL came; PUBCOMP is sent when that is on disk.
+    Releasing,
 }
 
 impl Session {
@@ -148,42 +152,51 @@ impl Session {
                 }
             }
             Packet::Puback { id } => {
-                if self.inflight.acknowledged(id) {
-                    self.one_acknowledged();
-                }
+                let flight = self.inflight.acknowledged(id);
+                self.one_acknowledged(flight);
             }
-            Packet::Pubrec { id, refused: true } => {
-                if self.inflight.done(id) {
-                    self.one_acknowledged();
-                }
+            Packet::Pubrec { id, refused: true } | Packet::Pubcomp { id } => {
+                let flight = self.inflight.done(id);
+                self.one_acknowledged(flight);
             }
-            Packet::Pubrec { id, refused: false } => {
-                let known = self.inflight.received(id);
-                self.acknowledge(
-                    AckKind::Pubrel,
-                    id,
-                    if known { Reason::SUCCESS } else { Reason::PACKET_ID_NOT_FOUND },
-                    "",
-                );
-            }
-            Packet::Pubcomp { id } => {
-                if self.inflight.done(id) {
-                    self.one_acknowledged();
-                }
-            }
-            Packet::Pubrel { id } => {
-                let known = self.receiving.remove(&id).is_some();
-                let reason = if known { Reason::SUCCESS } else { Reason::PACKET_ID_NOT_FOUND };
-                self.acknowledge(AckKind::Pubcomp, id, reason, "");
-            }
+            Packet::Pubrec { id, refused: false } => self.take_pubrec(id),
+            Packet::Pubrel { id } => self.take_pubrel(id),
             Packet::Connect(_) => self.hold_fault(Fault::protocol("A second CONNECT.")),
             Packet::Auth => self.hold_fault(Fault::protocol("AUTH without an authentication method.")),
         }
     }
 
-    fn one_acknowledged(&mut self) {
+    fn one_acknowledged(&mut self, flight: Option<Flight>) {
+        let Some(flight) = flight else { return };
+        self.keeping.note_done(flight.kept);
         if let Some(online) = &mut self.online {
             online.sent_now = online.sent_now.saturating_sub(1);
+        }
+    }
+
+    /// The client has the message: it is not sent again, whatever happens.
+    fn take_pubrec(&mut self, id: u16) {
+        match self.inflight.received(id) {
+            None => self.acknowledge(AckKind::Pubrel, id, Reason::PACKET_ID_NOT_FOUND, ""),
+            Some(None) => self.acknowledge(AckKind::Pubrel, id, Reason::SUCCESS, ""),
+            Some(Some(KeptAt { place, subscription })) => {
+                self.keeping.note(KeepChange::Stage { place, subscription, stage: KeptStage::Released });
+                self.acknowledge_when_kept(AckKind::Pubrel, id);
+            }
+        }
+    }
+
+    /// The client has forgotten the message, and may use its identifier for another as soon as it is told so.
+    fn take_pubrel(&mut self, id: u16) {
+        if !self.receiving.contains_key(&id) {
+            self.acknowledge(AckKind::Pubcomp, id, Reason::PACKET_ID_NOT_FOUND, "");
+        } else if self.keeping.is_lasting() {
+            self.receiving.insert(id, Receiving::Releasing);
+            self.keeping.note(KeepChange::Released(id));
+            self.acknowledge_when_kept(AckKind::Pubcomp, id);
+        } else {
+            self.receiving.remove(&id);
+            self.acknowledge(AckKind::Pubcomp, id, Reason::SUCCESS, "");
         }
     }
 
@@ -223,6 +236,7 @@ impl Session {
                 return self.detach(Reason::PROTOCOL_ERROR, "A session expiry of 0 cannot be changed by DISCONNECT.");
             }
             self.expiry_s = expiry;
+            self.keeping.note_record();
         }
         if disconnect.reason == Reason::SUCCESS {
             self.will = None;
@@ -239,6 +253,7 @@ impl Session {
         let mut batch = Vec::new();
         let mut owed = Vec::new();
         let mut fault = None;
+        let mut received = Vec::new();
         while batch.len() < BATCH_MAX {
             if !matches!(self.held.front(), Some(Held::Publish(_) | Held::Own(_))) {
                 break;
@@ -257,6 +272,9 @@ impl Session {
                     self.held_bytes = self.held_bytes.saturating_sub(publish.topic.len() + publish.payload.len());
                     match self.admit(publish) {
                         Ok(Some((admitted, owes))) => {
+                            if owes.qos == Qos::ExactlyOnce && admitted.is_some() && self.keeping.is_lasting() {
+                                received.push(owes.id);
+                            }
                             batch.extend(admitted);
                             owed.push(owes);
                         }
@@ -281,11 +299,13 @@ impl Session {
         if batch.is_empty() && !owed.iter().any(|owed| owed.qos != Qos::AtMostOnce) {
             return !self.held.is_empty() && self.rate.blocked_until().is_none();
         }
-        self.hand_in(batch, owed);
+        let received =
+            (!received.is_empty()).then(|| Received { owner: Arc::clone(self.keeping.owner()), ids: received });
+        self.hand_in(batch, owed, received);
         true
     }
 
-    fn hand_in(&mut self, batch: Vec<Admitted>, owed: Vec<Owed>) {
+    fn hand_in(&mut self, batch: Vec<Admitted>, owed: Vec<Owed>, received: Option<Received>) {
         let engine = self.state.engine.clone();
         if batch.is_empty() {
             self.answers.push_back(Answer { future: Box::pin(std::future::ready(Ok(Vec::new()))), owed });
@@ -299,7 +319,7 @@ impl Session {
             let answer = async move { receipt.await.map_err(|_| Stopped)?.outcomes().await };
             self.answers.push_back(Answer { future: Box::pin(answer), owed });
             Box::pin(async move {
-                let receipt = engine.submit_guarded(Lane::Client, batch, guard).await?;
+                let receipt = engine.submit_guarded(Lane::Client, batch, guard, received).await?;
                 // The session that waits for it may have ended.
                 let _ = receipts.send(receipt);
                 Ok(())
@@ -317,8 +337,7 @@ impl Session {
     pub(super) fn take_submitted(&mut self, done: Result<(), Stopped>) {
         self.submitting = None;
         if done.is_err() {
-            self.detach(Reason::SHUTTING_DOWN, "The hub is stopping.");
-            self.ended = true;
+            self.stop_with_the_hub();
         }
     }
 
@@ -334,6 +353,7 @@ impl Session {
         if refused.is_some() {
             return Ok(Some((None, owed)));
         }
+        let durable = publish.qos != Qos::AtMostOnce && self.is_durable(&topic, publish.qos);
         let admitted = Admitted {
             topic,
             payload: publish.payload,
@@ -343,9 +363,16 @@ impl Session {
             session: Some(self.number),
             expires_at: publish.expiry.map(|expiry| self.state.clock.now().wall.after(expiry)),
             properties: publish.properties,
-            durable: false,
+            durable,
         };
         Ok(Some((Some(admitted), owed)))
+    }
+
+    /// Whether a publish of QoS 1 or 2 is acknowledged when it is on disk: a lasting session waits for it, or its sender's own session
+    /// lasts and knows it by its identifier.
+    fn is_durable(&self, topic: &Topic, qos: Qos) -> bool {
+        qos == Qos::ExactlyOnce && self.keeping.is_lasting()
+            || self.state.keeper.as_ref().is_some_and(|keeper| keeper.interest().is_waiting(topic.as_str()))
     }
 
     fn topic_of(&mut self, publish: &Publish) -> Result<Topic, Fault> {
@@ -400,7 +427,7 @@ impl Session {
         let epoch = self.epoch;
         if publish.qos == Qos::ExactlyOnce {
             match self.receiving.get_mut(&publish.id) {
-                Some(Receiving::Received) => {
+                Some(Receiving::Received | Receiving::Releasing) => {
                     self.acknowledge(AckKind::Pubrec, publish.id, Reason::SUCCESS, "");
                     return false;
                 }

@@ -12,7 +12,6 @@ use super::{
 };
 use crate::{
     domain::{origin::Origin, publication::Publish, topic::Topic},
-    engine::Lane,
     mqtt::{
         frame::{self, ConnackProperties},
         packet::{Version, Will},
@@ -34,7 +33,11 @@ impl Session {
     pub(super) async fn attach(&mut self, attach: Attach) {
         let Attach { stream, inbound, mut connect, access, address, assigned, guard } = attach;
         // A session without an expiry ends with its connection, also where another one follows at once.
-        let ends = connect.clean_start || (self.online.is_some() && self.expiry_s == 0);
+        let ends = connect.clean_start || self.expiry_s == 0;
+        if self.awaited {
+            // It was connected when the hub went away, and has returned in time.
+            self.will = None;
+        }
         if self.online.is_some() {
             self.give_up_connection(ends);
         }
@@ -45,19 +48,24 @@ impl Session {
         }
         self.will_at = None;
         self.ends_at = None;
+        self.awaited = false;
         self.epoch += 1;
         self.forget_held();
         self.access = Some(access);
         self.version = connect.version;
         self.will = connect.will.take();
-        let limits = &self.state.settings.limits;
-        let expiry_max = u32::try_from(limits.session_expiry_max.as_secs()).unwrap_or(u32::MAX);
+        let expiry_max = u32::try_from(self.state.settings.limits.session_expiry_max.as_secs()).unwrap_or(u32::MAX);
         if connect.session_expiry > expiry_max && connect.session_expiry != u32::MAX {
             limit_met("session_expiry");
         }
         self.expiry_s = connect.session_expiry.min(expiry_max);
+        self.set_lasting(self.expiry_s > 0);
+        self.begin_on_disk().await;
+        self.keeping.note_record();
+        let limits = &self.state.settings.limits;
         let server_keep_alive = self.server_keep_alive(connect.version, connect.keep_alive);
         let keep_alive = server_keep_alive.unwrap_or(connect.keep_alive);
+        self.keep_alive_s = keep_alive;
         let mut socket = Socket::new(stream, inbound, Arc::clone(&self.state.stats));
         let properties = ConnackProperties {
             session_expiry: (self.expiry_s != connect.session_expiry).then_some(self.expiry_s),
@@ -187,6 +195,7 @@ impl Session {
         self.holding_since = None;
         self.holds.release();
         self.rejoin();
+        self.note_disconnected();
         let now = Instant::now();
         self.will_at = self.will.as_ref().and_then(|will| {
             let delay = if self.expiry_s == u32::MAX {
@@ -200,10 +209,12 @@ impl Session {
 
     /// Drops everything that a clean start forgets (MQTT 5 §3.1.2.4).
     fn reset(&mut self) {
+        self.stop_waiting();
+        self.keeping.note_emptied();
         self.state.give_filters(self.subscriptions.len());
         for (_, entry) in self.subscriptions.iter() {
             if let Some(group) = &entry.subscription.group {
-                self.state.groups.leave(group, &entry.subscription.filter, self.number);
+                self.state.groups.leave(&self.state, group, &entry.subscription.filter, self.number);
             }
         }
         self.note_caught_up();
@@ -250,7 +261,9 @@ impl Session {
         for filter in forbidden {
             self.drop_subscription(&filter).await;
         }
-        self.queue.retain(|topic| std::str::from_utf8(topic).is_ok_and(|topic| access.may_receive(topic)));
+        let dropped =
+            self.queue.retain(|topic| std::str::from_utf8(topic).is_ok_and(|topic| access.may_receive(topic)));
+        dropped.into_iter().for_each(|kept| self.keeping.note_done(Some(kept)));
     }
 
     /// Whether something happens by itself, and when.
@@ -315,20 +328,17 @@ impl Session {
         }
     }
 
-    /// Publishes the will on credit of its own: what a client owes does not wait behind what others send.
+    /// Publishes the will, where there is one and it may be.
     fn publish_will_now(&mut self) {
         self.will_at = None;
         let Some(will) = self.will.take() else { return };
+        self.keeping.note_record();
         if !self.may_publish(&will.topic) {
             metrics::counter!("lockstep_mqtt_denied_total", "action" => "will").increment(1);
             return;
         }
         let publish = self.will_publish(will);
-        let engine = self.state.engine.clone();
-        self.state.tracker.spawn(async move {
-            // A hub that is stopping says «offline» for itself.
-            let _ = engine.submit_unanswered(Lane::Hub, vec![publish]).await;
-        });
+        self.submit_will(publish);
     }
 
     fn will_publish(&self, will: Will) -> Publish {
@@ -349,11 +359,17 @@ impl Session {
     /// The end: the will where it is due, then nothing is left of the session. A connection that came in the last moment is passed on.
     pub(super) async fn end(mut self) {
         self.detach(Reason::SHUTTING_DOWN, "The hub is stopping.");
-        self.publish_will_now();
+        if !self.stopping {
+            self.publish_will_now();
+            self.forget();
+        }
         if let Some(submitting) = self.submitting.take() {
             // What was read is carried out, also where its sender has gone.
             self.state.tracker.spawn(submitting.future);
         }
+        self.stop_waiting();
+        self.keep_last_changes().await;
+        self.keeping.set_lasting(false);
         self.reset();
         self.state.gauges.forget(self.number);
         self.state.registry.forget(&self.client_id, self.number);
@@ -367,11 +383,15 @@ impl Session {
 
     /// Ends a subscription that the client may not have any more.
     async fn drop_subscription(&mut self, filter: &str) {
-        let Some((_, entry)) = self.subscriptions.remove(filter) else { return };
+        let Some((number, entry)) = self.subscriptions.remove(filter) else { return };
         limit_met("rights_withdrawn");
+        self.keeping.note_record();
+        if entry.subscription.group.is_none() {
+            self.stop_waiting_for(number, &entry.subscription.filter);
+        }
         self.state.give_filters(1);
         match (&entry.subscription.group, &self.link) {
-            (Some(group), _) => self.state.groups.leave(group, &entry.subscription.filter, self.number),
+            (Some(group), _) => self.state.groups.leave(&self.state, group, &entry.subscription.filter, self.number),
             (None, Some(link)) => {
                 if link.unsubscribe(entry.subscription.filter.as_str()).await.is_err() {
                     self.lose_link();

@@ -11,8 +11,11 @@ mod credit;
 mod egress;
 mod inflight;
 mod ingress;
+mod keep;
 mod life;
 mod queue;
+mod record;
+mod restore;
 mod subscribe;
 mod subscriptions;
 
@@ -33,6 +36,7 @@ use self::{
     answers::Answer,
     inflight::Inflight,
     ingress::{Held, Receiving, Submitting},
+    keep::Keeping,
     queue::{Bounds, Queue},
     subscribe::Subscribing,
     subscriptions::Subscriptions,
@@ -48,9 +52,11 @@ use super::{
 };
 use crate::{
     domain::topic::Topic,
-    engine::{Outcome, Snapshot, Stopped},
+    engine::{NotKept, Outcome, Snapshot, Stopped},
     policy::{Identity, Reloads},
 };
+
+pub use self::restore::Lasting;
 
 /// Commands that wait for a session.
 pub(super) const COMMANDS_MAX: usize = 16;
@@ -154,6 +160,13 @@ pub(super) struct Session {
     ends_at: Option<Instant>,
     takeovers: VecDeque<Instant>,
     ended: bool,
+    /// The hub stops: what is kept of the session stays.
+    stopping: bool,
+
+    keeping: Keeping,
+    keep_alive_s: u16,
+    /// It was connected when an earlier run ended; whoever returns takes the will back.
+    awaited: bool,
 }
 
 /// What woke the session.
@@ -166,6 +179,7 @@ enum Input {
     Answered(Result<Vec<Outcome>, Stopped>),
     Snapshot(Result<Snapshot, Stopped>),
     Router,
+    Kept(Option<Result<(), NotKept>>),
     Released,
     Written,
     Reload,
@@ -187,7 +201,6 @@ impl Session {
         Self {
             gauge: state.gauges.register(number),
             number,
-            client_id,
             commands,
             access: None,
             reloads: state.policy.reloads(),
@@ -224,6 +237,11 @@ impl Session {
             ends_at: None,
             takeovers: VecDeque::new(),
             ended: false,
+            stopping: false,
+            keeping: Keeping::new(state.keeper.clone(), &client_id),
+            keep_alive_s: 0,
+            awaited: false,
+            client_id,
             state,
         }
     }
@@ -236,6 +254,7 @@ impl Session {
             if self.ended {
                 break;
             }
+            self.flush();
             let input = self.input().await;
             self.take(input).await;
         }
@@ -260,6 +279,7 @@ impl Session {
             router,
             reloads,
             unwritten,
+            keeping,
             ..
         } = self;
         let linked = link.is_some() || self.relink_at.is_some();
@@ -301,6 +321,7 @@ impl Session {
                     None => std::future::pending().await,
                 }
             } => Input::Snapshot(snapshot),
+            kept = keeping.kept() => Input::Kept(kept),
             Ok(()) = router.changed(), if linked => Input::Router,
             () = reloads.next() => Input::Reload,
             () = unwritten.progress(), if wants_room => Input::Written,
@@ -321,14 +342,13 @@ impl Session {
             Input::Answered(outcomes) => self.take_outcomes(outcomes),
             Input::Snapshot(snapshot) => self.take_snapshot(snapshot),
             Input::Router => self.change_router().await,
+            Input::Kept(kept) => self.take_kept(kept),
             Input::Released | Input::Written => {}
             Input::Reload => self.revise().await,
             Input::Timer => self.take_timer().await,
             Input::Stop => {
                 self.take_last_words().await;
-                self.detach(Reason::SHUTTING_DOWN, "The hub is stopping.");
-                self.will = None;
-                self.ended = true;
+                self.stop_with_the_hub();
             }
         }
     }

@@ -14,7 +14,7 @@ use bytes::Bytes;
 
 use crate::{
     domain::{publication::Qos, time::Wall},
-    engine::Retained,
+    engine::{Place, Retained},
 };
 
 /// A message for one subscription of the session.
@@ -29,6 +29,16 @@ pub(super) struct Delivery {
     pub(super) retain: bool,
     pub(super) expires_at: Option<Wall>,
     pub(super) subscription_id: Option<u32>,
+    /// Where it is on disk, in a session that lasts.
+    pub(super) kept: Option<KeptAt>,
+}
+
+/// Where a message is on disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct KeptAt {
+    pub(super) place: Place,
+    /// The subscription that it came for.
+    pub(super) subscription: u32,
 }
 
 /// The memory of a message besides its bytes.
@@ -203,13 +213,23 @@ impl Queue {
         self.fleeting.shrink_to_fit();
     }
 
-    /// Drops the messages whose topic `may_stay` refuses: rights that were taken away.
-    pub(super) fn retain(&mut self, may_stay: impl Fn(&[u8]) -> bool) {
+    /// Where the messages are on disk.
+    pub(super) fn kept(&self) -> impl Iterator<Item = KeptAt> {
+        self.lasting.iter().filter_map(|(_, item)| match item {
+            Lasting::Message(delivery) => delivery.kept,
+            Lasting::Replay(_) => None,
+        })
+    }
+
+    /// Drops the messages whose topic `may_stay` refuses: rights that were taken away. Tells where they are on disk.
+    pub(super) fn retain(&mut self, may_stay: impl Fn(&[u8]) -> bool) -> Vec<KeptAt> {
         let mut freed = 0;
+        let mut dropped = Vec::new();
         let mut stays = |delivery: &Delivery| {
             let stays = may_stay(&delivery.topic);
             if !stays {
                 freed += delivery.bytes();
+                dropped.extend(delivery.kept);
             }
             stays
         };
@@ -219,6 +239,7 @@ impl Queue {
             Lasting::Replay(_) => true,
         });
         self.taken(freed);
+        dropped
     }
 
     /// Drops everything.

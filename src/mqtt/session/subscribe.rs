@@ -11,7 +11,7 @@ use std::{
 use bytes::Bytes;
 use tokio::{sync::mpsc, time::Instant};
 
-use super::{Pending, SHARES_MAX, Session, queue::Replay, subscriptions::Entry};
+use super::{Pending, SHARES_MAX, Session, keep::Due, queue::Replay, subscriptions::Entry};
 use crate::{
     domain::topic::{Filter, SHARE_PREFIX, Subscription},
     engine::{Retained, Snapshot, Stopped},
@@ -40,6 +40,8 @@ pub(super) struct Subscribing {
     /// New subscriptions that the router has not confirmed.
     unconfirmed: usize,
     pub(super) snapshot: Option<Pending<Result<Snapshot, Stopped>>>,
+    /// The snapshot, while the subscriptions are being kept.
+    taken: Option<Snapshot>,
     /// What arrived for a new subscription before the snapshot.
     waiting: Vec<(u32, Bytes, Message, Option<u64>)>,
     /// What was published for a new subscription before the router had it.
@@ -66,6 +68,7 @@ impl Session {
             replays: Vec::new(),
             unconfirmed: 0,
             snapshot: None,
+            taken: None,
             waiting: Vec::new(),
             meanwhile: Vec::new(),
         };
@@ -132,6 +135,8 @@ impl Session {
                 known.no_local = entry.no_local;
                 known.retain_as_published = entry.retain_as_published;
                 known.id = id;
+                let after = self.state.flow.written_seq();
+                self.wait_durably(number, after);
                 number
             }
             None => {
@@ -151,6 +156,7 @@ impl Session {
                     },
                 );
                 if !shared {
+                    self.wait_durably(number, 0);
                     subscribing.fresh.insert(number);
                     orders.push((number, subscription.filter.as_str().to_owned()));
                 }
@@ -167,19 +173,18 @@ impl Session {
     }
 
     /// Becomes a member of the group of the shared subscription `filter`.
-    async fn join(&mut self, filter: &str) {
-        let Some(entry) = self.subscriptions.find(filter).and_then(|number| self.subscriptions.get(number)) else {
-            return;
-        };
+    pub(super) async fn join(&mut self, filter: &str) {
+        let Some(number) = self.subscriptions.find(filter) else { return };
+        let Some(entry) = self.subscriptions.get(number) else { return };
         let Some(group) = entry.subscription.group.clone() else { return };
         let shares = self.shares.get_or_insert_with(|| mpsc::channel(SHARES_MAX));
         let member = Member {
             session: self.number,
             shares: shares.0.clone(),
-            qos: entry.qos,
-            retain_as_published: entry.retain_as_published,
-            subscription_id: entry.id,
+            subscription: number,
+            wanted: entry.wanted(),
             online: self.online.is_some(),
+            lasting: self.keeping.is_lasting(),
         };
         let filter = entry.subscription.filter.clone();
         self.state.groups.join(&self.state, &group, &filter, member).await;
@@ -217,7 +222,7 @@ impl Session {
     pub(super) fn take_subscribed(&mut self) {
         let Some(subscribing) = &mut self.subscribing else { return };
         subscribing.unconfirmed = subscribing.unconfirmed.saturating_sub(1);
-        if subscribing.unconfirmed == 0 && subscribing.snapshot.is_none() {
+        if subscribing.unconfirmed == 0 && subscribing.snapshot.is_none() && subscribing.taken.is_none() {
             self.ask_for_snapshot();
         }
     }
@@ -249,14 +254,28 @@ impl Session {
         }
     }
 
-    /// The retained values are here: SUBACK, then they, then what arrived meanwhile.
+    /// The retained values are here.
     pub(super) fn take_snapshot(&mut self, snapshot: Result<Snapshot, Stopped>) {
-        let Some(subscribing) = self.subscribing.take() else { return };
-        let Ok(Snapshot { seq, mut values }) = snapshot else {
-            self.detach(Reason::SHUTTING_DOWN, "The hub is stopping.");
-            self.ended = true;
-            return;
+        let Some(subscribing) = &mut self.subscribing else { return };
+        let Ok(snapshot) = snapshot else {
+            self.subscribing = None;
+            return self.stop_with_the_hub();
         };
+        subscribing.snapshot = None;
+        subscribing.taken = Some(snapshot);
+        if self.keeping.is_lasting() {
+            // SUBACK is sent when the subscriptions are on disk.
+            self.keeping.note_record();
+            self.keeping.owe(Due::Subscribed);
+        } else {
+            self.finish_subscribing();
+        }
+    }
+
+    /// SUBACK, the retained values, then what arrived meanwhile.
+    pub(super) fn finish_subscribing(&mut self) {
+        let Some(subscribing) = self.subscribing.take() else { return };
+        let Snapshot { seq, mut values } = subscribing.taken.unwrap_or(Snapshot { seq: 0, values: Vec::new() });
         if subscribing.epoch == self.epoch
             && let Some(online) = &mut self.online
         {
@@ -273,6 +292,15 @@ impl Session {
             {
                 entry.snapshot_seq = seq;
             }
+        }
+        for number in &subscribing.fresh {
+            // What was published while the router was asked may have come or not.
+            let came = subscribing.waiting.iter().map(|(of, _, message, _)| (of, message));
+            let came = came.chain(subscribing.meanwhile.iter().map(|(of, _, message)| (of, message)));
+            let came = came.filter(|(of, _)| *of == number);
+            let came = came.filter_map(|(_, message)| self.keeping.place(message.seq, message.qos, *number));
+            let places = came.map(|kept| kept.place).collect();
+            self.note_only(*number, Some(seq), places);
         }
         for (number, _) in &subscribing.replays {
             if !values.is_empty() && self.online.is_some() {
@@ -298,14 +326,17 @@ impl Session {
         let mut reasons = Vec::new();
         let mut dropped = Vec::new();
         for filter in &unsubscribe.filters {
-            let Some((_, entry)) = self.subscriptions.remove(filter) else {
+            let Some((number, entry)) = self.subscriptions.remove(filter) else {
                 reasons.push(Reason::NO_SUBSCRIPTION);
                 continue;
             };
             self.state.give_filters(1);
             match &entry.subscription.group {
-                Some(group) => self.state.groups.leave(group, &entry.subscription.filter, self.number),
-                None => dropped.push(entry.subscription.filter.as_str().to_owned()),
+                Some(group) => self.state.groups.leave(&self.state, group, &entry.subscription.filter, self.number),
+                None => {
+                    self.stop_waiting_for(number, &entry.subscription.filter);
+                    dropped.push(entry.subscription.filter.as_str().to_owned());
+                }
             }
             reasons.push(Reason::SUCCESS);
         }
@@ -321,7 +352,10 @@ impl Session {
                 self.lose_link();
             }
         }
-        if let Some(online) = &mut self.online {
+        if self.keeping.is_lasting() {
+            self.keeping.note_record();
+            self.keeping.owe(Due::Unsuback { id: unsubscribe.id, reasons, epoch: self.epoch });
+        } else if let Some(online) = &mut self.online {
             frame::unsuback(&mut online.socket.out, online.version, unsubscribe.id, &reasons);
             Stats::count(&self.state.stats.packets_sent);
         }
@@ -374,6 +408,7 @@ impl Session {
         }
         if let Some(subscribing) = &self.subscribing
             && subscribing.snapshot.is_none()
+            && subscribing.taken.is_none()
         {
             self.ask_for_snapshot();
         }

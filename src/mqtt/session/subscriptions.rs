@@ -4,7 +4,10 @@
 
 use std::collections::HashMap;
 
-use crate::domain::{publication::Qos, topic::Subscription};
+use crate::{
+    domain::{publication::Qos, topic::Subscription},
+    engine::Wanted,
+};
 
 /// One subscription.
 #[derive(Debug, Clone)]
@@ -23,6 +26,13 @@ pub(super) struct Entry {
     pub(super) next_place: Option<u64>,
     /// QoS 1 and 2 up to here came from the writer's ring.
     pub(super) replayed_seq: u64,
+}
+
+impl Entry {
+    /// What the journal is told that it asked for; not for QoS 0.
+    pub(super) const fn wanted(&self) -> Wanted {
+        Wanted { qos: self.qos, retain_as_published: self.retain_as_published, subscription_id: self.id }
+    }
 }
 
 /// The subscriptions of a session, by their number at the router.
@@ -68,6 +78,13 @@ impl Subscriptions {
         self.last_number
     }
 
+    /// Puts back a subscription of an earlier run under the number that it had.
+    pub(super) fn restore(&mut self, number: u32, filter: &str, entry: Entry) {
+        self.last_number = self.last_number.max(number);
+        self.by_number.insert(number, entry);
+        self.by_filter.insert(filter.to_owned(), number);
+    }
+
     /// Takes the subscription to `filter` away.
     pub(super) fn remove(&mut self, filter: &str) -> Option<(u32, Entry)> {
         let number = self.by_filter.remove(filter)?;
@@ -80,6 +97,11 @@ impl Subscriptions {
 
     pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = (u32, &mut Entry)> {
         self.by_number.iter_mut().map(|(number, entry)| (*number, entry))
+    }
+
+    /// The filters as the client wrote them, with their numbers.
+    pub(super) fn texts(&self) -> impl Iterator<Item = (&str, u32)> {
+        self.by_filter.iter().map(|(filter, number)| (filter.as_str(), *number))
     }
 
     /// The filters as the client wrote them.

@@ -278,8 +278,8 @@ fn a_copy_holds_everything_and_is_put_back() {
     let folder = tempfile::tempdir().expect("a folder");
     let (path, backup) = (folder.path().join("hub/lockstep.redb"), folder.path().join("backup"));
     let (mut file, _) = open(&path).expect("a new file");
-    let sessions = HashMap::from([("a/b".to_owned(), Some(b"queued".to_vec()))]);
-    file.commit(&Changes { sessions, history: vec![line("main", 10)], ..set("a", "old") }).expect("a commit");
+    let (queues, kept) = crate::store::kept::tests::queued("a/b");
+    file.commit(&Changes { kept, history: vec![line("main", 10)], ..set("a", "old") }).expect("a commit");
     let reader = file.reader().expect("a reader");
     file.commit(&set("a", "new")).expect("a commit");
     reader.copy_to(&backup).expect("a copy");
@@ -292,7 +292,7 @@ fn a_copy_holds_everything_and_is_put_back() {
     let restoration = crate::store::restore(&backup, &path).expect("restored");
     let (mut file, restored) = open(&path).expect("the file");
     assert_eq!(restored.values, [value("a", "old")]);
-    assert_eq!(restored.sessions, [("a/b".to_owned(), b"queued".to_vec())]);
+    assert_eq!(restored.sessions, queues);
     let query = HistoryQuery { room: "main".into(), from: 0, until: 99, after: None, entries_max: 9 };
     assert_eq!(file.reader().expect("a reader").history(&query).expect("entries").entries.len(), 1);
     drop(file);

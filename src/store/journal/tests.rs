@@ -6,7 +6,8 @@ use tokio::time::timeout;
 use super::*;
 use crate::{
     domain::publication::{Accepted, Publication},
-    engine::{Batch, Outcome},
+    domain::topic::Filter,
+    engine::{Batch, KeepChange, Keeper, Outcome, Owner, Place, Received, Wanted},
     store::file::tests::{Disk, value},
 };
 
@@ -20,6 +21,8 @@ struct Rig {
     health: watch::Receiver<StoreHealth>,
     ceiling: watch::Receiver<u64>,
     handle: JournalHandle,
+    interest: Arc<Interest>,
+    keeper: Keeper,
 }
 
 impl Rig {
@@ -30,8 +33,11 @@ impl Rig {
         let (entries, received) = mpsc::channel(1024);
         let (told, health) = watch::channel(StoreHealth::Healthy);
         let (reserved, ceiling) = watch::channel(journal.revision_ceiling());
-        let handle = journal.with_settings(settings).start(received, told, reserved).expect("threads");
-        Self { _folder: folder, path, disk, entries, health, ceiling, handle }
+        let interest = Arc::new(Interest::default());
+        let (keeper, keeps) = Keeper::new(Arc::clone(&interest), 1);
+        let journal = journal.with_settings(settings).with_sessions(Arc::clone(&interest), keeps);
+        let handle = journal.start(received, told, reserved).expect("threads");
+        Self { _folder: folder, path, disk, entries, health, ceiling, handle, interest, keeper }
     }
 
     /// Hands in one value; what comes back is answered when it is on disk.
@@ -49,7 +55,7 @@ impl Rig {
 
     async fn hand_in_entry(&mut self, publications: Vec<Publication>, settled: Settled, revision: Option<u64>) {
         let batch = Arc::new(Batch::without_credit(publications));
-        let entry = JournalEntry { batch, settled, revision, finished: Vec::new() };
+        let entry = JournalEntry { batch, settled, revision, finished: Vec::new(), received: None };
         self.entries.send(entry).await.expect("the journal runs");
     }
 
@@ -119,7 +125,7 @@ async fn a_full_disk_refuses_keeps_what_is_dirty_and_heals() {
     assert!(!kept(rig.set("t/b", "1", Qos::AtLeastOnce, Level::Retained).await).await);
     rig.hand_in("t/c", "1", Qos::AtMostOnce, Level::Retained, Settled::of(Vec::new())).await;
     rig.hand_in_entry(Vec::new(), Settled::of(Vec::new()), Some(9_000)).await;
-    assert!(rig.handle.keep_session("a".into(), Some(vec![1])).await.is_err());
+    assert!(rig.keeper.keep(&"a".into(), vec![KeepChange::Record(Some(vec![1]))]).await.is_err());
     let query = HistoryQuery { room: "main".into(), from: 0, until: 1, after: None, entries_max: 1 };
     assert!(rig.handle.history(query).await.is_err());
     assert!(rig.handle.forget_room("main".into()).await.is_err());
@@ -133,7 +139,8 @@ async fn a_full_disk_refuses_keeps_what_is_dirty_and_heals() {
     rig.handle.stop().await;
     let (_, restored) = Journal::open(&rig.path).expect("the file is free");
     assert_eq!(restored.revision, 9_000, "after a clean stop nothing is skipped");
-    assert_eq!(restored.sessions, [("a".to_owned(), vec![1])]);
+    assert_eq!(restored.sessions.len(), 1);
+    assert_eq!((&*restored.sessions[0].owner, &restored.sessions[0].record), ("a", &Some(vec![1])));
 }
 
 #[tokio::test]
@@ -162,14 +169,48 @@ async fn a_file_that_was_replaced_is_not_taken_for_the_same() {
 }
 
 #[tokio::test]
-async fn sessions_are_kept_and_forgotten() {
+async fn a_session_finds_again_what_it_waited_for() {
     let rig = Rig::new(JournalSettings::default());
-    rig.handle.keep_session("box-1".into(), Some(b"one".to_vec())).await.expect("kept");
-    rig.handle.keep_session("box-2".into(), Some(b"two".to_vec())).await.expect("kept");
-    rig.handle.keep_session("box-1".into(), None).await.expect("kept");
+    let (owner, other): (Owner, Owner) = ("box-1".into(), "box-2".into());
+    let wanted = Wanted { qos: Qos::ExactlyOnce, retain_as_published: false, subscription_id: Some(7) };
+    let filter = Filter::parse("t/+").expect("a filter");
+    rig.interest.set(&owner, 1, &filter, wanted, 0);
+    rig.interest.set(&other, 1, &filter, wanted, 2);
+    rig.keeper.keep(&owner, vec![KeepChange::Record(Some(b"one".to_vec()))]).await.expect("kept");
+    rig.keeper.keep(&other, vec![KeepChange::Record(Some(b"two".to_vec()))]).await.expect("kept");
+    for seq in 1..=4 {
+        let (reply, answer) = oneshot::channel();
+        let publication = Publication { seq, level: Level::Event, ..value(&format!("t/{seq}"), "x") };
+        let batch = Arc::new(Batch::without_credit(vec![publication]));
+        let settled = Settled::of(vec![(reply, vec![Ok(Accepted::default())])]);
+        let received = Some(Received { owner: owner.clone(), ids: vec![seq as u16] });
+        let entry = JournalEntry { batch, settled, revision: None, finished: Vec::new(), received };
+        rig.entries.send(entry).await.expect("the journal runs");
+        assert!(kept(answer).await);
+    }
+    let place = |seq| Place { run: 1, seq };
+    let done = KeepChange::Done { place: place(2), subscription: 1 };
+    rig.keeper.keep(&owner, vec![done, KeepChange::Released(1)]).await.expect("kept");
+    // A message and what is said of it in one commit leave nothing behind, whatever comes first.
+    let batch = Arc::new(Batch::without_credit(vec![Publication { seq: 5, ..value("t/5", "x") }]));
+    let entry =
+        JournalEntry { batch, settled: Settled::of(Vec::new()), revision: None, finished: Vec::new(), received: None };
+    rig.entries.send(entry).await.expect("the journal runs");
+    rig.keeper
+        .hand_in(&owner, vec![KeepChange::Done { place: place(5), subscription: 1 }], false)
+        .await
+        .expect("taken");
+    rig.keeper.keep(&other, vec![KeepChange::Record(None)]).await.expect("kept");
     rig.handle.stop().await;
+
     let (_, restored) = Journal::open(&rig.path).expect("the file");
-    assert_eq!(restored.sessions, [("box-2".to_owned(), b"two".to_vec())]);
+    assert_eq!(restored.sessions.len(), 1, "{:?}", restored.sessions);
+    let found = &restored.sessions[0];
+    assert_eq!((&found.owner, found.record.as_deref()), (&owner, Some(&b"one"[..])));
+    assert_eq!(found.received, [2, 3, 4]);
+    let messages: Vec<_> = found.messages.iter().map(|m| (m.place, m.subscription, m.message.topic.as_str())).collect();
+    assert_eq!(messages, [(place(1), 1, "t/1"), (place(3), 1, "t/3"), (place(4), 1, "t/4")]);
+    assert!(found.messages.iter().all(|m| m.kept.qos == Qos::AtLeastOnce && m.kept.subscription_id == Some(7)));
 }
 
 #[tokio::test]

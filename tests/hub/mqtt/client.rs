@@ -222,6 +222,24 @@ impl Client {
         }
     }
 
+    /// A connection that is let in, as soon as there is a hub that does; for clients of a hub that comes and goes.
+    pub(super) async fn persistent(port: u16, connect: &Connect) -> (Self, Connack) {
+        let began = std::time::Instant::now();
+        loop {
+            if let Ok(stream) = TcpStream::connect(("127.0.0.1", port)).await {
+                stream.set_nodelay(true).unwrap();
+                let mut client = Self::over(stream, connect.v5);
+                let _ = client.try_raw(&connect.bytes()).await;
+                if let Some(packet) = client.next().await.filter(|packet| packet.kind == CONNACK) {
+                    let connack = connack(&packet, connect.v5);
+                    return (client, connack);
+                }
+            }
+            assert!(began.elapsed() < crate::support::LIMIT, "there is no hub any more");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
     pub(super) async fn connect(&mut self, connect: &Connect) -> Connack {
         self.raw(&connect.bytes()).await;
         let packet = self.expect(CONNACK).await;
