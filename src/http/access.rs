@@ -23,9 +23,9 @@ pub(in crate::http) struct Access {
 }
 
 impl Access {
-    /// The user name; none for who did not log in.
+    /// The user name; none for who did not log in, and for guests, of whom many come by one PIN.
     pub(in crate::http) fn user(&self) -> Option<Arc<str>> {
-        self.identity.user().map(Into::into)
+        self.identity.user().filter(|_| self.identity.room().is_none()).map(Into::into)
     }
 
     /// Who a publish of a script is by.
@@ -37,7 +37,7 @@ impl Access {
 impl From<Denied> for Problem {
     fn from(denied: Denied) -> Self {
         let status = match denied {
-            Denied::WrongPassword | Denied::UserNeeded => StatusCode::UNAUTHORIZED,
+            Denied::WrongPassword | Denied::WrongPin | Denied::UserNeeded => StatusCode::UNAUTHORIZED,
             Denied::TooManyAttempts => StatusCode::TOO_MANY_REQUESTS,
         };
         let text = denied.to_string();

@@ -4,6 +4,7 @@
 //! it is made from these functions.
 
 pub(super) mod asyncapi;
+mod guests;
 pub(super) mod health;
 mod history;
 pub(super) mod pages;
@@ -43,6 +44,10 @@ pub(super) fn router() -> Router<Arc<Shared>> {
         .route("/api/v1/rooms", get(read::rooms).post(write::create_room))
         .route("/api/v1/rooms/{room}", get(read::room).patch(write::rename_room).delete(write::delete_room))
         .route("/api/v1/rooms/{room}/history", get(history::history))
+        .route(
+            "/api/v1/rooms/{room}/guests",
+            get(guests::guests).put(guests::invite_guests).delete(guests::dismiss_guests),
+        )
         .route("/api/v1/rooms/{room}/things", get(read::things))
         .route("/api/v1/rooms/{room}/things/{thing}", get(read::thing))
         .route("/api/v1/rooms/{room}/things/{thing}/set", post(write::set))
@@ -66,7 +71,7 @@ pub(super) fn router() -> Router<Arc<Shared>> {
     ),
     paths(
         read::hub, read::me, read::topics, read::devices, read::rooms, read::room, read::things, read::thing,
-        write::publish, write::set, write::create_room, write::rename_room, write::delete_room, history::history, stream::stream,
+        write::publish, write::set, write::create_room, write::rename_room, write::delete_room, history::history, guests::guests, guests::invite_guests, guests::dismiss_guests, stream::stream,
         login::login, login::logout, health::alive, health::ready, health::metrics,
     ),
     components(schemas(Problem)),

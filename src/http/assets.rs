@@ -91,6 +91,11 @@ impl Assets {
         response
     }
 
+    /// A file of texts that is put into another answer.
+    pub(super) fn text(&self, path: &str) -> Option<String> {
+        String::from_utf8(Web::get(path)?.data.into_owned()).ok()
+    }
+
     fn gzip(&self, path: &str, etag: &str, kind: &str, data: &[u8]) -> Option<Bytes> {
         let mut compressed = self.compressed.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = compressed.get(path).filter(|known| known.etag == etag) {

@@ -94,7 +94,7 @@ pub(super) fn cookie(headers: &HeaderMap) -> Option<&str> {
     })
 }
 
-/// Who wants to log in: with user and password, or with the code of an invitation.
+/// Who wants to log in: with user and password, with the code of an invitation, or with the PIN of a room.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct LoginBody {
@@ -104,15 +104,21 @@ pub(super) struct LoginBody {
     password: Option<String>,
     /// A one-use code, such as `lockstep lan` shows as a QR code.
     code: Option<String>,
+    /// The room whose guest somebody wants to be.
+    room: Option<String>,
+    /// That room's PIN.
+    pin: Option<String>,
 }
 
 /// Somebody who is logged in.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct LoggedIn {
-    /// The user name.
+    /// The user name; what all guests by one PIN are called, where it was a PIN.
     name: String,
     /// `viewer`, `member`, `device` or `admin`.
     role: &'static str,
+    /// The only room of a guest.
+    room: Option<String>,
     /// What scripts send as `Authorization: Bearer …`; browsers have it in a cookie. It ends with the hub, or after 30 days
     /// without use.
     token: String,
@@ -136,11 +142,12 @@ pub(super) async fn login(
     let body: LoginBody = super::api::read_json(&headers, &body)?;
     let identity = match body.code {
         Some(code) => invited(&shared, &code)?,
-        None => check(&shared, body.user, body.password, *ends).await?,
+        None => check(&shared, body.user, body.password, body.room, body.pin, *ends).await?,
     };
     let (name, token) = enter(&shared, &identity)?;
     let cookie = set_cookie(&shared, &token, &headers, *ends);
-    let body = Json(LoggedIn { name, role: identity.role().as_str(), token });
+    let room = identity.room().map(ToString::to_string);
+    let body = Json(LoggedIn { name, role: identity.role().as_str(), room, token });
     Ok(([(header::SET_COOKIE, cookie), (header::CACHE_CONTROL, "no-store".to_owned())], body).into_response())
 }
 
@@ -160,8 +167,8 @@ pub(super) async fn logout(
 }
 
 /// The form.
-pub(super) async fn form() -> Html<String> {
-    page("")
+pub(super) async fn form(State(shared): State<Arc<Shared>>) -> Html<String> {
+    page(&shared, "")
 }
 
 /// What the form sends.
@@ -172,14 +179,17 @@ pub(super) async fn submit(
     body: Bytes,
 ) -> Response {
     let mut fields: HashMap<_, _> = form_urlencoded::parse(&body).into_owned().collect();
-    let identity = check(&shared, fields.remove("user"), fields.remove("password"), *ends).await;
-    let entered = identity.and_then(|identity| enter(&shared, &identity));
+    let mut take = |name| fields.remove(name).filter(|value| !value.is_empty());
+    let (user, password, room, pin) = (take("user"), take("password"), take("room"), take("pin"));
+    let identity = check(&shared, user, password, room, pin, *ends).await;
+    let entered = identity.and_then(|identity| Ok((enter(&shared, &identity)?.1, identity)));
     match entered {
-        Ok((_, token)) => {
+        Ok((token, identity)) => {
             let cookie = set_cookie(&shared, &token, &headers, *ends);
-            (StatusCode::SEE_OTHER, [(header::SET_COOKIE, cookie), (header::LOCATION, "./".to_owned())]).into_response()
+            let there = identity.room().map_or_else(|| "./".to_owned(), |room| format!("./?room={room}"));
+            (StatusCode::SEE_OTHER, [(header::SET_COOKIE, cookie), (header::LOCATION, there)]).into_response()
         }
-        Err(problem) => (problem.status(), page(problem.detail())).into_response(),
+        Err(problem) => (problem.status(), page(&shared, problem.detail())).into_response(),
     }
 }
 
@@ -187,8 +197,13 @@ async fn check(
     shared: &Shared,
     user: Option<String>,
     password: Option<String>,
+    room: Option<String>,
+    pin: Option<String>,
     ends: Ends,
 ) -> Result<Identity, Problem> {
+    if let (Some(room), Some(pin)) = (room, pin) {
+        return Ok(shared.settings.policy.authenticate_guest(&room, &pin, ends.peer.ip()).await?);
+    }
     let credentials =
         Credentials { user, password: password.map(String::into_bytes), client_id: None, address: ends.peer.ip() };
     let identity = shared.settings.policy.authenticate(credentials).await?;
@@ -218,14 +233,11 @@ fn set_cookie(shared: &Shared, token: &str, headers: &HeaderMap, ends: Ends) -> 
     format!("{COOKIE}={token}; Path={path}; HttpOnly; SameSite=Strict{secure}; Max-Age={}", LOGIN_LASTS.as_secs())
 }
 
-fn page(fault: &str) -> Html<String> {
-    let fault = if fault.is_empty() { String::new() } else { format!("<p role=\"alert\">{fault}</p>") };
-    Html(format!(
-        "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\">\
-         <meta name=\"viewport\" content=\"width=device-width\"><title>Lockstep: log in</title>\
-         <link rel=\"stylesheet\" href=\"api/docs.css\"><script type=\"module\" src=\"js/invited.js\"></script><h1>Lockstep</h1>{fault}\
-         <form method=\"post\" action=\"login\"><p><label>User<br><input name=\"user\" autocomplete=\"username\" required \
-         autofocus></label></p><p><label>Password<br><input name=\"password\" type=\"password\" \
-         autocomplete=\"current-password\" required></label></p><p><button>Log in</button></p></form></html>"
-    ))
+/// The page of the form, with what went wrong where somebody sent it without a script.
+fn page(shared: &Shared, fault: &str) -> Html<String> {
+    let page = shared.assets.text("login.html").unwrap_or_default();
+    // The fault is the hub's own sentence: it holds nothing that somebody typed.
+    let fault =
+        if fault.is_empty() { String::new() } else { format!("<p class=\"login-fault\" role=\"alert\">{fault}</p>") };
+    Html(page.replace("<!-- fault -->", &fault))
 }

@@ -74,7 +74,7 @@ async fn protect(State(shared): State<Arc<Shared>>, request: Request, next: Next
     for (name, value) in [
         (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        // Nothing to others; but without any a browser sends the login form with the origin `null`.
+        // Nothing to other sites. With `no-referrer` browsers would send our own forms with `Origin: null`.
         (header::REFERRER_POLICY, "same-origin"),
         (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
     ] {
@@ -86,7 +86,9 @@ async fn protect(State(shared): State<Arc<Shared>>, request: Request, next: Next
 /// Errors of the HTTP library are told like all others.
 fn as_problem(response: Response) -> Response {
     let headers = response.headers();
-    if headers.get(header::CONTENT_TYPE).is_some_and(|kind| kind == "application/problem+json") {
+    // A page that says what went wrong is told already.
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    if kind == "application/problem+json" || kind.starts_with("text/html") {
         return response;
     }
     let allow = headers.get(header::ALLOW).cloned();

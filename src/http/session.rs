@@ -310,6 +310,9 @@ impl Session {
             Request::Publish { publish, .. } if !self.access.identity.may_publish(&publish.topic) => {
                 Err(Rejection::new(Code::Forbidden, format!("You may not publish to `{}`.", publish.topic)))
             }
+            Request::Here { room, .. } if self.access.identity.room().is_some_and(|own| own != room) => {
+                Err(Rejection::new(Code::Forbidden, "A guest is in one room only."))
+            }
             Request::Subscribe { filters, .. } => {
                 if let Some(filter) = filters.iter().find(|filter| !self.access.identity.may_subscribe(filter)) {
                     return Err(Rejection::new(Code::Forbidden, format!("You may not subscribe to `{filter}`.")));
@@ -424,10 +427,14 @@ async fn first_outcomes(waiting: &mut Waiting) -> Option<(Vec<Option<Box<str>>>,
 fn hello(shared: &Shared, access: &Access, origin: &Origin, name: &str) -> Hello {
     let settings = &shared.settings;
     let limits = &settings.limits;
+    let mut you = json!({"by": origin.to_string(), "name": name, "role": access.identity.role().as_str()});
+    if let Some(room) = access.identity.room() {
+        you["room"] = json!(room);
+    }
     let rest = json!({
         "now": shared.clock.now().wall.unix_ms(),
         "hub": {"name": settings.name, "version": settings.version, "root": settings.root},
-        "you": {"by": origin.to_string(), "name": name, "role": access.identity.role().as_str()},
+        "you": you,
         "limits": {
             "frame_bytes_max": limits.frame_bytes_max,
             "filters_max": limits.filters_max,

@@ -231,7 +231,7 @@ async fn admit(
             metrics::counter!("lockstep_mqtt_denied_total", "action" => "connect").increment(1);
             tracing::info!(client = %client_id, address = %peer.address, ?denied, "a client was not let in");
             Err(match denied {
-                Denied::WrongPassword => (Reason::BAD_CREDENTIALS, "Wrong user name or password."),
+                Denied::WrongPassword | Denied::WrongPin => (Reason::BAD_CREDENTIALS, "Wrong user name or password."),
                 Denied::UserNeeded => (Reason::NOT_AUTHORIZED, "This hub lets nobody in without a user."),
                 Denied::TooManyAttempts => (Reason::SERVER_BUSY, "Too many attempts; wait a moment."),
             })

@@ -8,19 +8,23 @@ use std::{
 
 /// How many failures are free.
 const FREE_FAILURES: u32 = 5;
+/// How many failures all guests of a room have together: a class that types badly, and no more.
+const FREE_FAILURES_OF_A_ROOM: u32 = 50;
 /// How long somebody has to wait then.
 const PAUSE: Duration = Duration::from_secs(60);
 /// How many pairs of address and name are remembered; older ones are forgotten.
 const REMEMBERED_MAX: usize = 10_000;
 
-type Key = (IpAddr, String);
+/// From where, and as whom; from nowhere in particular for all guests of a room together.
+type Key = (Option<IpAddr>, String);
 
 #[derive(Debug, Default)]
 pub(super) struct Attempts(HashMap<Key, (u32, Instant)>);
 
 impl Attempts {
     pub(super) fn is_blocked(&self, key: &Key) -> bool {
-        self.0.get(key).is_some_and(|(failures, last)| *failures >= FREE_FAILURES && last.elapsed() < PAUSE)
+        let free = if key.0.is_some() { FREE_FAILURES } else { FREE_FAILURES_OF_A_ROOM };
+        self.0.get(key).is_some_and(|(failures, last)| *failures >= free && last.elapsed() < PAUSE)
     }
 
     pub(super) fn failed(&mut self, key: Key) {

@@ -63,19 +63,22 @@ impl FromStr for Role {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct ReadRights {
     denied: Arc<[Filter]>,
+    /// Nothing but this; none: everything.
+    only: Option<Arc<[Filter]>>,
 }
 
 impl ReadRights {
     /// Whether a message of `topic` may be delivered.
     #[must_use]
     pub fn may_receive(&self, topic: &str) -> bool {
-        !self.denied.iter().any(|filter| filter.matches(topic))
+        let matched = |filters: &[Filter]| filters.iter().any(|filter| filter.matches(topic));
+        !matched(&self.denied) && self.only.as_deref().is_none_or(matched)
     }
 
     /// Whether everything may be delivered, so that nobody has to ask.
     #[must_use]
     pub fn is_everything(&self) -> bool {
-        self.denied.is_empty()
+        self.denied.is_empty() && self.only.is_none()
     }
 }
 
@@ -92,6 +95,8 @@ struct Inner {
     read: ReadRights,
     write_denied: Vec<Filter>,
     write_allowed: Vec<Filter>,
+    /// The only room of a guest.
+    room: Option<Id>,
 }
 
 impl Identity {
@@ -110,10 +115,35 @@ impl Identity {
             client_id: client_id.map(Into::into),
             role,
             root: root.clone(),
-            read: ReadRights { denied: read_denied.into() },
+            read: ReadRights { denied: read_denied.into(), only: None },
             write_denied,
             write_allowed,
+            room: None,
         }))
+    }
+
+    /// The same, bound to one room: sees it and what the hub says of itself, and moves nothing elsewhere.
+    pub(super) fn in_room(self, room: &Id) -> Self {
+        let Inner { user, client_id, role, root, read, write_denied, .. } = &*self.0;
+        let own = [format!("{root}/{room}/#"), format!("{root}/hub/#")];
+        let only = own.iter().filter_map(|filter| Filter::parse(filter).ok()).collect();
+        Self(Arc::new(Inner {
+            user: user.clone(),
+            client_id: client_id.clone(),
+            role: *role,
+            root: root.clone(),
+            read: ReadRights { denied: Arc::clone(&read.denied), only: Some(only) },
+            write_denied: write_denied.clone(),
+            // A rule for everybody opens no door to somebody whose name nobody knows.
+            write_allowed: Vec::new(),
+            room: Some(room.clone()),
+        }))
+    }
+
+    /// The only room of a guest; none for everybody else.
+    #[must_use]
+    pub fn room(&self) -> Option<&Id> {
+        self.0.room.as_ref()
     }
 
     /// The user name; none for somebody without a user.
@@ -176,7 +206,8 @@ impl Identity {
         let mut levels = topic.split('/');
         let below_root = levels.next() == Some(self.0.root.as_str());
         let first = levels.next();
-        let is_set = below_root && !matches!(first, Some("hub" | "device")) && topic.ends_with("/set");
+        let here = self.0.room.as_ref().is_none_or(|room| first == Some(room.as_str()));
+        let is_set = below_root && here && !matches!(first, Some("hub" | "device")) && topic.ends_with("/set");
         match self.0.role {
             Role::Viewer => false,
             Role::Member => is_set,

@@ -5,6 +5,7 @@
 
 mod acl;
 mod attempts;
+mod guests;
 mod identity;
 mod invitations;
 mod users;
@@ -20,6 +21,7 @@ use tokio::sync::{Semaphore, watch};
 pub(crate) use acl::covers;
 use acl::{Acl, Subject};
 use attempts::Attempts;
+use guests::Guests;
 pub use identity::{Identity, ReadRights, Role};
 pub use invitations::{INVITATION_LASTS, Invitations};
 pub use users::{User, Users, hash_password};
@@ -73,6 +75,9 @@ pub enum Denied {
     /// No such user, or another password. Which of the two is not told.
     #[error("wrong user name or password")]
     WrongPassword,
+    /// Not the PIN of that room, or it has none.
+    #[error("this is not the PIN of that room")]
+    WrongPin,
     /// Nobody comes in without a user.
     #[error("this hub lets nobody in without a user")]
     UserNeeded,
@@ -108,6 +113,7 @@ pub enum FileError {
 struct Tables {
     users: Users,
     acl: Acl,
+    guests: Guests,
 }
 
 /// The policy of a hub. Cheap to clone; all clones see a reload.
@@ -120,6 +126,8 @@ struct Inner {
     tables: watch::Sender<Arc<Tables>>,
     attempts: Mutex<Attempts>,
     checks: Arc<Semaphore>,
+    /// Held while the file of guests is written.
+    inviting: tokio::sync::Mutex<()>,
 }
 
 impl Policy {
@@ -134,6 +142,7 @@ impl Policy {
             tables: watch::Sender::new(Arc::new(tables)),
             attempts: Mutex::new(Attempts::default()),
             checks: Arc::new(Semaphore::new(CHECKS_AT_A_TIME)),
+            inviting: tokio::sync::Mutex::default(),
         })))
     }
 
@@ -183,7 +192,7 @@ impl Policy {
         if known.is_none() && self.0.settings.loopback_only {
             return self.anonymous(client_id.as_deref());
         }
-        let key = (credentials.address, name.to_owned());
+        let key = (Some(credentials.address), name.to_owned());
         if self.attempts().is_blocked(&key) {
             return Err(Denied::TooManyAttempts);
         }
@@ -205,6 +214,93 @@ impl Policy {
         }
     }
 
+    /// Finds out whether `pin` is that of `room`, and lets a guest in who may be in that room alone. Takes some 50 ms on a thread of its own.
+    ///
+    /// # Errors
+    /// Why they are not let in. A room without a PIN, and one that is not there, are answered like a wrong PIN.
+    ///
+    /// # Cancel safety
+    /// Cancelling gives the check up; a failure may then not be counted.
+    pub async fn authenticate_guest(&self, room: &str, pin: &str, address: IpAddr) -> Result<Identity, Denied> {
+        let name = format!("guest:{room}");
+        let keys = [(Some(address), name.clone()), (None, name)];
+        if keys.iter().any(|key| self.attempts().is_blocked(key)) {
+            return Err(Denied::TooManyAttempts);
+        }
+        let known = self.tables().guests.of_room(room).cloned();
+        let hash = known.as_ref().map(|guest| guest.hash.clone());
+        let digits = guests::digits(pin).into_bytes();
+        let _one_of_few = self.0.checks.acquire().await.map_err(|_| Denied::TooManyAttempts)?;
+        let right = tokio::task::spawn_blocking(move || users::verify(hash.as_deref(), &digits)).await.unwrap_or(false);
+        let guest = known.filter(|_| right).and_then(|guest| self.known_user(&guest.name()));
+        let [from_there, of_the_room] = keys;
+        match guest {
+            Some(guest) => {
+                self.attempts().succeeded(&from_there);
+                Ok(guest)
+            }
+            None => {
+                metrics::counter!("lockstep_login_failures_total").increment(1);
+                self.attempts().failed(from_there);
+                self.attempts().failed(of_the_room);
+                Err(Denied::WrongPin)
+            }
+        }
+    }
+
+    /// What guests of `room` may do; none where it has no PIN.
+    #[must_use]
+    pub fn guests_of(&self, room: &Id) -> Option<Role> {
+        self.tables().guests.of_room(room.as_str()).map(|guest| guest.role)
+    }
+
+    /// Makes a PIN for `room`, whose guests are then `role`, in the place of the one it has, whose guests are sent away. Returns it
+    /// in clear, for the only time.
+    ///
+    /// # Errors
+    /// A sentence, when `role` is neither viewer nor member, or the file cannot be written.
+    pub async fn invite_guests(&self, room: Id, role: Role) -> Result<String, String> {
+        if !matches!(role, Role::Viewer | Role::Member) {
+            return Err(format!("guests are viewer or member, not {role}"));
+        }
+        self.change_guests(move |guests| guests.invite(room, role)).await
+    }
+
+    /// Takes the PIN of `room` away, and sends its guests away.
+    ///
+    /// # Errors
+    /// A sentence, when the file cannot be written.
+    pub async fn dismiss_guests(&self, room: &Id) -> Result<(), String> {
+        if self.guests_of(room).is_none() {
+            return Ok(());
+        }
+        let room = room.to_string();
+        self.change_guests(move |guests| {
+            guests.dismiss(&room);
+            Ok(())
+        })
+        .await
+    }
+
+    async fn change_guests<T: Send + 'static>(
+        &self,
+        change: impl FnOnce(&mut Guests) -> Result<T, String> + Send + 'static,
+    ) -> Result<T, String> {
+        let _one_at_a_time = self.0.inviting.lock().await;
+        let (mut guests, path) = (self.tables().guests.clone(), guests_file(&self.0.settings));
+        // Hashing and writing take their time.
+        let changed = tokio::task::spawn_blocking(move || {
+            let answer = change(&mut guests)?;
+            guests.write(&path).map_err(|e| e.to_string())?;
+            Ok::<_, String>((guests, answer))
+        });
+        let (guests, answer) = changed.await.map_err(|_| "writing the guests failed".to_owned())??;
+        self.0.tables.send_modify(|tables| {
+            *tables = Arc::new(Tables { users: tables.users.clone(), acl: tables.acl.clone(), guests });
+        });
+        Ok(answer)
+    }
+
     /// Somebody without a user.
     ///
     /// # Errors
@@ -222,10 +318,7 @@ impl Policy {
     #[must_use]
     pub fn revise(&self, identity: &Identity) -> Option<Identity> {
         match identity.user() {
-            Some(name) => {
-                let role = self.tables().users.get(name)?.role;
-                Some(self.identity(Some(name), role, identity.client_id()))
-            }
+            Some(name) => self.user(name, identity.client_id()),
             None => self.anonymous(identity.client_id()).ok(),
         }
     }
@@ -233,8 +326,16 @@ impl Policy {
     /// The identity of a user who has shown who they are in another way, such as by a cookie.
     #[must_use]
     pub fn known_user(&self, name: &str) -> Option<Identity> {
-        let role = self.tables().users.get(name)?.role;
-        Some(self.identity(Some(name), role, None))
+        self.user(name, None)
+    }
+
+    fn user(&self, name: &str, client_id: Option<&str>) -> Option<Identity> {
+        let tables = self.tables();
+        if let Some(user) = tables.users.get(name) {
+            return Some(self.identity(Some(name), user.role, client_id));
+        }
+        let guest = tables.guests.named(name)?;
+        Some(self.identity(Some(name), guest.role, client_id).in_room(&guest.room))
     }
 
     /// The identity of somebody who was let in as `user`, or without one, in an earlier run; none, when they may not be here any more.
@@ -281,7 +382,16 @@ impl Reloads {
 }
 
 fn read(settings: &Settings) -> Result<Tables, FileError> {
-    Ok(Tables { users: Users::read(&settings.users_file)?, acl: Acl::read(&settings.acl_file)? })
+    Ok(Tables {
+        users: Users::read(&settings.users_file)?,
+        acl: Acl::read(&settings.acl_file)?,
+        guests: Guests::read(&guests_file(settings))?,
+    })
+}
+
+/// Where the guests are: beside the users.
+fn guests_file(settings: &Settings) -> PathBuf {
+    settings.users_file.with_file_name("guests")
 }
 
 /// The text of a file; none where there is no such file.

@@ -59,19 +59,11 @@ impl Users {
     /// # Errors
     /// What the system says.
     pub fn write(&self, path: &Path) -> Result<(), FileError> {
-        let failed = |source| FileError::Io { path: path.to_owned(), source };
         let mut text = String::from("# The users of this hub: name:role:hash. Made by `lockstep passwd`.\n");
         for user in self.0.values() {
             text.push_str(&format!("{}:{}:{}\n", user.name, user.role, user.hash));
         }
-        if let Some(folder) = path.parent() {
-            fs::create_dir_all(folder).map_err(failed)?;
-        }
-        let new = path.with_extension("new");
-        let mut file =
-            fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new).map_err(failed)?;
-        file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(failed)?;
-        fs::rename(&new, path).map_err(failed)
+        write_private(path, &text)
     }
 
     /// The user with that name.
@@ -108,6 +100,19 @@ impl Users {
     pub fn remove(&mut self, name: &str) -> bool {
         self.0.remove(name).is_some()
     }
+}
+
+/// Writes a file of secrets anew, whole or not at all, readable by its owner only.
+pub(super) fn write_private(path: &Path, text: &str) -> Result<(), FileError> {
+    let failed = |source| FileError::Io { path: path.to_owned(), source };
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder).map_err(failed)?;
+    }
+    let new = path.with_extension("new");
+    let mut file =
+        fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new).map_err(failed)?;
+    file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(failed)?;
+    fs::rename(&new, path).map_err(failed)
 }
 
 fn parse_line(line: &str) -> Result<User, String> {

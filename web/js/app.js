@@ -93,10 +93,21 @@ await Promise.all([
   import("./elements/theme-toggle.js"),
   import("./elements/settings.js"),
   import("./elements/share.js"),
+  import("./elements/rooms.js"),
   import("./elements/room-title.js"),
   import("./elements/room.js"),
 ]);
 await show();
+
+// Nobody comes back by waiting where the hub wants to know who they are: a login that ended, a PIN that was taken away.
+let asked = false;
+client.on("status", async ({ state }) => {
+  if (state !== "waiting" || asked) return;
+  asked = true;
+  const answer = await fetch("api/v1/me").catch(() => null);
+  if (answer?.status === 401) location.replace("login");
+  asked = false;
+});
 
 // Where the browser allows it (HTTPS or this machine): the page that says when the hub is away.
 if (isSecureContext) void navigator.serviceWorker?.register("sw.js").catch(() => {});

@@ -32,7 +32,7 @@ export interface Hello {
   seq: number;
   now: number;
   hub: { name: string; version: string; root: string };
-  you: { by: string; name: string; role: "admin" | "member" | "viewer" };
+  you: { by: string; name: string; role: "admin" | "member" | "viewer" | "device"; room?: string };
   limits: { frame_bytes_max: number; filters_max: number; publishes_per_second_max: number; slider_interval_ms: number };
 }
 

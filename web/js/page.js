@@ -1,6 +1,7 @@
 // @ts-check
 /** The page's one client and one store, and what its address says. Elements import it. */
 import { LockstepClient } from "./client.js";
+import { setAttr } from "./dom.js";
 import { Store } from "./store.js";
 import { remembered } from "./theme.js";
 
@@ -21,4 +22,19 @@ export function whoDid(by) {
   if (!by) return "";
   const [kind, ...rest] = by.split(":");
   return kind === "hub" ? "" : rest.join(":") || by;
+}
+
+/** Where it is said why nothing can be controlled here: see the banner. */
+export const WHY_NOT = "why-not";
+
+/**
+ * Makes a control quiet for who may only look, and points to the reason. Buttons keep the focus; a field that takes no value cannot
+ * be entered.
+ * @param {HTMLElement & {disabled?: boolean}} control @param {{known?: boolean, describedBy?: string|null, field?: boolean}} [more]
+ */
+export function bar(control, { known = true, describedBy = null, field = false } = {}) {
+  const may = store.mayCommand;
+  if (field) control.disabled = !known || !may;
+  else setAttr(control, "aria-disabled", may ? null : "true");
+  setAttr(control, "aria-describedby", may ? describedBy : WHY_NOT);
 }

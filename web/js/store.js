@@ -64,6 +64,16 @@ export class Store {
     return this.client.hello === null || this.role !== "viewer";
   }
 
+  /** May this person make rooms and invite guests? */
+  get mayAdminister() {
+    return this.role === "admin";
+  }
+
+  /** The only room of a guest, null for everybody else. @returns {string|null} */
+  get guestRoom() {
+    return this.client.hello?.you.room ?? null;
+  }
+
   get sliderIntervalMs() {
     return this.client.hello?.limits?.slider_interval_ms ?? SLIDER_INTERVAL_MS;
   }
@@ -77,9 +87,10 @@ export class Store {
     return this.client.value(`${this.root}/hub/info`)?.payload ?? null;
   }
 
-  /** @returns {Room[]} */
+  /** The rooms that one may go to. @returns {Room[]} */
   get rooms() {
-    return this.info?.rooms ?? [];
+    const all = /** @type {Room[]} */ (this.info?.rooms ?? []);
+    return this.guestRoom === null ? all : all.filter((room) => room.id === this.guestRoom);
   }
 
   /** @returns {Room|null} */
@@ -106,9 +117,14 @@ export class Store {
     return this.client.value(`${this.root}/${this.roomId}/people`)?.payload?.people ?? [];
   }
 
+  /** Devices of the room that are off, and when they were here last; null when that was before the hub began. @returns {{name: string, kind: string, since: number|null}[]} */
+  get away() {
+    return this.client.value(`${this.root}/${this.roomId}/people`)?.payload?.away ?? [];
+  }
+
   /** Looks at another room. */
   enter(/** @type {string} */ room) {
-    if (room === this.roomId) return;
+    if (room === this.roomId || this.guestRoom !== null) return;
     this.roomId = room;
     if (this.root) this.#subscribe();
     this.#changed();
@@ -144,7 +160,9 @@ export class Store {
   }
 
   #greeted(/** @type {import("./client.js").Hello} */ hello) {
-    if (hello.hub.root !== this.root) {
+    const only = hello.you.room ?? this.roomId;
+    if (hello.hub.root !== this.root || only !== this.roomId) {
+      this.roomId = only;
       this.root = hello.hub.root;
       this.#subscribe();
     }

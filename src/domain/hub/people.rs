@@ -56,6 +56,7 @@ struct Device {
     room: Option<Id>,
     name: Option<String>,
     online: bool,
+    /// Since when it is there, or away; zero where that was before the hub began.
     since: Wall,
 }
 
@@ -122,7 +123,7 @@ impl People {
         BTreeSet::from_iter(before.into_iter().chain(known.room.clone())).into_iter().collect()
     }
 
-    /// The payload of `people` of `room`.
+    /// The payload of `people` of `room`: who is there, and `away` with its devices that are off, where there are some.
     pub(super) fn in_room(&self, room: &Id) -> String {
         let browsers = self
             .members
@@ -140,6 +141,20 @@ impl People {
             .take(PEOPLE_MAX)
             .map(|(name, kind, since)| json!({"name": name, "kind": kind, "since": since.unix_ms()}))
             .collect();
-        json!({"people": people, "count": all.len()}).to_string()
+        let mut told = json!({"people": people, "count": all.len()});
+        let away: Vec<Value> = self
+            .devices
+            .iter()
+            .filter(|(_, device)| !device.online && device.room.as_ref() == Some(room))
+            .take(PEOPLE_MAX)
+            .map(|(id, device)| {
+                let seen = Some(device.since.unix_ms()).filter(|since| *since != 0);
+                json!({"name": device.name.as_deref().unwrap_or(id), "kind": "box", "since": seen})
+            })
+            .collect();
+        if !away.is_empty() {
+            told["away"] = away.into();
+        }
+        told.to_string()
     }
 }

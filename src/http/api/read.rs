@@ -30,12 +30,18 @@ pub(super) struct Me {
     name: Option<String>,
     /// `viewer`, `member`, `device` or `admin`.
     role: &'static str,
+    /// The only room of a guest who came by its PIN.
+    room: Option<String>,
 }
 
 /// Who is asking, and what they may do.
 #[utoipa::path(get, path = "/api/v1/me", tag = "hub", responses((status = 200, body = Me), (status = 401, body = Problem)))]
 pub(super) async fn me(access: Access) -> Json<Me> {
-    Json(Me { name: access.identity.user().map(str::to_owned), role: access.identity.role().as_str() })
+    Json(Me {
+        name: access.user().map(|name| name.as_ref().to_owned()),
+        role: access.identity.role().as_str(),
+        room: access.identity.room().map(ToString::to_string),
+    })
 }
 
 /// The hub: its name, version, rooms and things, as `hub/info` shows them.
@@ -71,10 +77,10 @@ pub(super) async fn room(
 )]
 pub(super) async fn things(
     State(shared): State<Arc<Shared>>,
-    _: Access,
+    access: Access,
     Path(room): Path<String>,
 ) -> Result<Json<Value>, Problem> {
-    Ok(Json(with_states(&shared, &room).await?))
+    Ok(Json(with_states(&shared, &access, &room).await?))
 }
 
 /// One thing, with its controls and its state.
@@ -85,10 +91,12 @@ pub(super) async fn things(
 )]
 pub(super) async fn thing(
     State(shared): State<Arc<Shared>>,
-    _: Access,
+    access: Access,
     Path((room, thing)): Path<(String, String)>,
 ) -> Result<Json<Value>, Problem> {
-    let Value::Array(things) = with_states(&shared, &room).await? else { return Err(unknown_thing(&room, &thing)) };
+    let Value::Array(things) = with_states(&shared, &access, &room).await? else {
+        return Err(unknown_thing(&room, &thing));
+    };
     let found = things.into_iter().find(|candidate| candidate["id"] == thing.as_str());
     found.map(Json).ok_or_else(|| unknown_thing(&room, &thing))
 }
@@ -171,13 +179,14 @@ pub(super) async fn find_room(shared: &Shared, room: &str) -> Result<Value, Prob
     rooms.into_iter().find(|candidate| candidate["id"] == room).ok_or_else(|| unknown_room(room))
 }
 
-async fn with_states(shared: &Shared, room: &str) -> Result<Value, Problem> {
+async fn with_states(shared: &Shared, access: &Access, room: &str) -> Result<Value, Problem> {
     let mut things = find_room(shared, room).await?["things"].take();
     let root = &shared.settings.root;
     let states = shared.read(vec![parse_filter(&format!("{root}/{room}/+/state"))?]).await?;
     for thing in things.as_array_mut().into_iter().flatten() {
         let topic = format!("{root}/{room}/{}/state", thing["id"].as_str().unwrap_or_default());
         let state = states.values.iter().find(|value| value.topic.as_str() == topic);
+        let state = state.filter(|_| access.identity.may_receive(&topic));
         thing["state"] = state.and_then(|value| serde_json::from_slice(&value.payload).ok()).unwrap_or(Value::Null);
     }
     Ok(things)

@@ -232,7 +232,7 @@ pub(super) async fn rename_room(
     find_room(&shared, &room).await.map(Json)
 }
 
-/// Takes a room away that was made while the hub ran, with all that is retained below it, and its history.
+/// Takes a room away that was made while the hub ran, with all that is retained below it, its history and its PIN.
 #[utoipa::path(
     delete, path = "/api/v1/rooms/{room}", tag = "rooms", params(("room" = String, Path, description = "the room's id", example = "main")),
     responses(
@@ -247,10 +247,12 @@ pub(super) async fn delete_room(
 ) -> Result<StatusCode, Problem> {
     must_be_admin(&access)?;
     let id = room_id(&room)?;
-    shared.engine.change_room(RoomChange::Delete { id }).await?;
+    shared.engine.change_room(RoomChange::Delete { id: id.clone() }).await?;
+    let kept =
+        |reason| Rejection::new(Code::Storage, format!("The room is gone, what was kept of it not yet: {reason}."));
+    shared.settings.policy.dismiss_guests(&id).await.map_err(kept)?;
     if let Some(history) = &shared.settings.history {
         // A room that is made later under this id must not begin with the past of another.
-        let kept = |reason| Rejection::new(Code::Storage, format!("The room is gone, its history not yet: {reason}."));
         (history.forget_room)(room).await.map_err(kept)?;
     }
     Ok(StatusCode::NO_CONTENT)
@@ -264,14 +266,14 @@ async fn free_id(shared: &Shared) -> Result<Id, Problem> {
     free.ok_or_else(|| Rejection::new(Code::Limit, "There is no id left.").into())
 }
 
-fn must_be_admin(access: &Access) -> Result<(), Problem> {
+pub(super) fn must_be_admin(access: &Access) -> Result<(), Problem> {
     if access.identity.may_administer() {
         return Ok(());
     }
     Err(Rejection::new(Code::Forbidden, "Rooms are made and changed by an admin.").into())
 }
 
-fn room_id(room: &str) -> Result<Id, Problem> {
+pub(super) fn room_id(room: &str) -> Result<Id, Problem> {
     room.parse().map_err(|e| Rejection::new(Code::UnknownRoom, format!("{e}.")).into())
 }
 

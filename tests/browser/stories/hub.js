@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import mqtt from "mqtt";
 
-const BINARY = process.env.LOCKSTEP_BIN ?? new URL("../../../target/debug/lockstep", import.meta.url).pathname;
+export const BINARY = process.env.LOCKSTEP_BIN ?? new URL("../../../target/debug/lockstep", import.meta.url).pathname;
 const START_LIMIT_MS = 15_000;
 const STOP_LIMIT_MS = 8_000;
 

@@ -88,6 +88,11 @@ async fn nobody_comes_in_without_a_user_where_none_is_let_in() {
         ))
         .await;
     assert!(status(&answer) == "303" && answer.contains("set-cookie: lockstep_login="), "{answer}");
+    let answer = rig
+        .request("POST /login HTTP/1.1\nHost: localhost\nConnection: close\nContent-Length: 20\n\nuser=anna&password=x")
+        .await;
+    assert!(status(&answer) == "401" && answer.contains("Wrong user name or password."), "the page says so: {answer}");
+    assert!(answer.contains("referrer-policy: same-origin"), "or browsers send the form with `Origin: null`: {answer}");
     let foreign = call(&rig, "POST", "/api/v1/login", "Origin: http://evil.example\n", &json!({})).await;
     assert_eq!(status(&foreign), "403");
 }
@@ -146,4 +151,95 @@ async fn a_reload_ends_the_connections_of_those_whose_rights_changed() {
     assert_eq!(vera.close_code().await, 1008);
     anna.send(json!({"type": "ping", "id": 1})).await;
     assert_eq!(anna.frame().await["type"], "pong");
+}
+
+/// Logs in as a guest; the answer.
+async fn come_in(rig: &Rig, room: &str, pin: &str) -> String {
+    call(rig, "POST", "/api/v1/login", "", &json!({"room": room, "pin": pin})).await
+}
+
+fn body(answer: &str) -> Value {
+    serde_json::from_str(answer.split_once("\r\n\r\n").unwrap().1).unwrap_or(Value::Null)
+}
+
+/// adam:adam
+const ADAM: &str = "Authorization: Basic YWRhbTphZGFt\n";
+const GUESTS: &str = "/api/v1/rooms/main/guests";
+
+async fn pin(rig: &Rig, role: &str) -> String {
+    let answer = call(rig, "PUT", GUESTS, ADAM, &json!({"role": role})).await;
+    assert_eq!(status(&answer), "200", "{answer}");
+    body(&answer)["pin"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_guest_is_in_one_room_and_does_there_what_the_pin_says() {
+    let house = house(None);
+    let rig = Rig::start_for(house.policy.clone(), |_| {}).await;
+    assert_eq!(status(&call(&rig, "POST", "/api/v1/rooms", ADAM, &json!({"name": "Attic"})).await), "201");
+    rig.publish("kitchen/light", "on", true).await;
+    let (anna, _) = log_in(&rig, "anna").await;
+    let anna = format!("Cookie: {anna}\n");
+    for method in ["GET", "PUT", "DELETE"] {
+        let answer = call(&rig, method, GUESTS, &anna, &json!({"role": "viewer"})).await;
+        assert_eq!(status(&answer), "403", "a member does not invite: {answer}");
+    }
+    assert_eq!(status(&call(&rig, "PUT", GUESTS, ADAM, &json!({"role": "admin"})).await), "422");
+    assert_eq!(body(&call(&rig, "GET", GUESTS, ADAM, &Value::Null).await)["role"], Value::Null);
+
+    let first = pin(&rig, "viewer").await;
+    assert!(first.len() == 8 && first.chars().all(|c| c.is_ascii_digit()), "{first}");
+    let spaced = format!("{} {}", &first[..4], &first[4..]);
+    let answer = come_in(&rig, "main", &spaced).await;
+    assert_eq!((status(&answer), &body(&answer)["room"]), ("200", &json!("main")), "{answer}");
+    assert_ne!(status(&come_in(&rig, "attic", &first).await), "200", "the PIN of another room");
+    let cookie = |answer: &str| {
+        let line = answer.lines().find_map(|line| line.strip_prefix("set-cookie: ")).unwrap();
+        line.split(';').next().unwrap().to_owned()
+    };
+    let vera = cookie(&answer);
+    let mut looks = browser(&rig, &vera).await.unwrap();
+    assert_eq!((&looks.hello["you"]["role"], &looks.hello["you"]["room"]), (&json!("viewer"), &json!("main")));
+    let (topics, _) = looks.subscribe_to(&["#"]).await;
+    let of = |part: &str| topics.iter().filter(|topic| topic["topic"].as_str().unwrap().starts_with(part)).count();
+    assert!(of("lockstep/main/") > 3 && of("lockstep/hub/info") == 1, "{topics:?}");
+    assert_eq!(of("lockstep/attic/") + of("kitchen/"), 0, "{topics:?}");
+    looks.send(json!({"type": "pub", "topic": "lockstep/main/slider1/set", "payload": 1, "ref": 1})).await;
+    assert_eq!(looks.next("err").await["code"], "forbidden");
+    let header = format!("Cookie: {vera}\n");
+    let attic = body(&call(&rig, "GET", "/api/v1/rooms/attic/things", &header, &Value::Null).await);
+    assert!(attic.as_array().unwrap().iter().all(|thing| thing["state"].is_null()), "{attic}");
+
+    // Another PIN sends the guests of the first away, also after the hub has read its files again.
+    let second = pin(&rig, "member").await;
+    assert_eq!(looks.close_code().await, 1008);
+    assert_eq!(browser(&rig, &vera).await.err(), Some(401));
+    house.policy.reload().unwrap();
+    assert_eq!(status(&come_in(&rig, "main", &first).await), "401");
+    let mut moves = browser(&rig, &cookie(&come_in(&rig, "main", &second).await)).await.unwrap();
+    for (topic, expected) in [("main/slider1", "ack"), ("attic/slider1", "err")] {
+        moves.send(json!({"type": "pub", "topic": format!("lockstep/{topic}/set"), "payload": 1, "ref": 1})).await;
+        assert_eq!(moves.frame().await["type"], expected, "{topic}");
+    }
+    moves.send(json!({"type": "here", "room": "attic", "name": "Gast"})).await;
+    assert_eq!(moves.next("err").await["code"], "forbidden");
+
+    assert_eq!(status(&call(&rig, "DELETE", GUESTS, ADAM, &Value::Null).await), "204");
+    assert_eq!(moves.close_code().await, 1008);
+    assert_eq!(status(&come_in(&rig, "main", &second).await), "401");
+    let file = fs::read_to_string(house.folder.path().join("guests")).unwrap();
+    assert!(!file.contains("argon2") && !file.contains(&second), "{file}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pin_cannot_be_guessed_by_trying() {
+    let house = house(None);
+    let rig = Rig::start_for(house.policy.clone(), |_| {}).await;
+    let pin = pin(&rig, "viewer").await;
+    let file = fs::read_to_string(house.folder.path().join("guests")).unwrap();
+    assert!(file.contains("$argon2id$") && !file.contains(&pin), "{file}");
+    for _ in 0..5 {
+        assert_eq!(status(&come_in(&rig, "main", "00000000x").await), "401");
+    }
+    assert_eq!(status(&come_in(&rig, "main", &pin).await), "429", "the right one too, for a minute");
 }

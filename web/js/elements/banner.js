@@ -2,7 +2,7 @@
 /** `<lockstep-banner>`: says when what is shown is not live, when the next try is, and lets a person try at once. */
 import { el, icon, setText } from "../dom.js";
 import { t, timeOfDay } from "../i18n.js";
-import { client, store } from "../page.js";
+import { client, store, WHY_NOT } from "../page.js";
 
 /** A reconnect that takes less is not worth a word. */
 const GRACE_MS = 400;
@@ -15,7 +15,7 @@ export class LockstepBanner extends HTMLElement {
 
   connectedCallback() {
     if (!this.text) {
-      this.text = el("p", { class: "banner-text" });
+      this.text = el("p", { id: WHY_NOT, class: "banner-text" });
       this.count = el("span", { class: "banner-count", "aria-hidden": "true" });
       this.button = el("button", { type: "button", class: "button", text: t("link.tryNow"), onclick: () => client.retry() });
       this.body = el("div", { class: "banner", hidden: true }, icon("warn"), el("div", { class: "banner-words" }, this.text, this.count), this.button);

@@ -4,7 +4,7 @@ import { ALARMS, clockText, elapsedShare, isRunning, isUntimed, remainingMs, unt
 import { el, icon, setAttr, setText } from "../dom.js";
 import { alarm, watchAttention } from "../attention.js";
 import { ago, t, timeOfDay, tMaybe } from "../i18n.js";
-import { store, whoDid } from "../page.js";
+import { bar, store, whoDid } from "../page.js";
 import { LockstepTomato } from "./tomato.js";
 
 /** @typedef {import("../countdown.js").Pomodoro} Pomodoro */
@@ -155,11 +155,12 @@ export class LockstepPomodoro extends HTMLElement {
 
   /** Buttons that would be refused are quiet, not dead: focus stays, and the hub says why. @param {Pomodoro} state */
   #drawButtons(state) {
+    if (this.tomato?.button) bar(this.tomato.button);
     const running = isRunning(state);
     const stoppable = running;
     const dim = (/** @type {HTMLElement|undefined} */ button, /** @type {boolean} */ off) => {
       button?.classList.toggle("dim", off);
-      if (button) setAttr(button, "aria-disabled", store.mayCommand ? null : "true");
+      if (button) bar(button);
     };
     const label = this.start?.querySelector("span");
     if (label) setText(label, t(state.paused ? "pomodoro.resume" : "pomodoro.start"));

@@ -2,6 +2,7 @@
 /** `<lockstep-settings>`: what is chosen per browser (name, language, colours, sound, notifications, screen), and the connection's figures. */
 import { SOUNDS } from "../alarm.js";
 import { alarm, notificationsBarred, notificationsOn, wakeBarred, wakeOn, wantNotifications, wantWake, watchAttention } from "../attention.js";
+import { ask } from "../api.js";
 import { el, icon, setText } from "../dom.js";
 import { LANGUAGES, language, t } from "../i18n.js";
 import { store } from "../page.js";
@@ -36,6 +37,7 @@ export class LockstepSettings extends HTMLElement {
     this.notifyNote = el("p", { class: "quiet set-note" });
     this.wake = this.#switch("set-wake", () => void wantWake(Boolean(this.wake?.checked)));
     this.wakeNote = el("p", { class: "quiet set-note" });
+    this.out = el("button", { type: "button", class: "button", text: t("login.leave"), hidden: true, onclick: () => void this.#leave() });
     const row = (/** @type {string} */ id, /** @type {any} */ key, /** @type {Node[]} */ ...nodes) => el("div", { class: "set-row" }, el("label", { for: id, text: t(key) }), ...nodes);
     this.dialog = el(
       "dialog",
@@ -47,9 +49,22 @@ export class LockstepSettings extends HTMLElement {
       el("div", { class: "set-rows" }, row("set-notify", "settings.notify", this.notify, this.notifyNote), row("set-wake", "settings.wake", this.wake, this.wakeNote)),
       el("h3", { text: t("link.title") }),
       el("lockstep-connection"),
+      el("div", { class: "setup-actions" }, this.out),
     );
-    const open = el("button", { type: "button", class: "icon-button", "aria-label": t("settings.title"), title: t("settings.title"), onclick: () => this.dialog?.showModal() }, icon("gear"));
+    const open = el("button", { type: "button", class: "icon-button", "aria-label": t("settings.title"), title: t("settings.title"), onclick: () => void this.#open() }, icon("gear"));
     this.append(open, this.dialog);
+  }
+
+  async #open() {
+    this.dialog?.showModal();
+    // Who is nobody in particular has nothing to log out from.
+    const me = await ask("GET", "me").catch(() => null);
+    if (this.out) this.out.hidden = !(me?.name || me?.room);
+  }
+
+  async #leave() {
+    await ask("POST", "logout").catch(() => {});
+    location.replace("login");
   }
 
   #switch(/** @type {string} */ id, /** @type {() => void} */ act) {

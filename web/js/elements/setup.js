@@ -4,7 +4,7 @@ import { isRunning } from "../countdown.js";
 import { el, icon, setAttr, setText } from "../dom.js";
 import { Draft, FIELDS, fieldText } from "../draft.js";
 import { t } from "../i18n.js";
-import { store } from "../page.js";
+import { bar, store } from "../page.js";
 
 /** @typedef {import("../draft.js").Field} Field */
 
@@ -163,14 +163,14 @@ export class LockstepSetup extends HTMLElement {
       const row = this.#rows.get(field.id);
       if (!row) continue;
       const text = this.#draft.text(field.id);
-      row.input.disabled = !known;
+      bar(row.input, { known, field: true, describedBy: `setup-${field.id}-note` });
       if (row.input.type === "checkbox") row.input.checked = text === "on" || text === "pause";
       else if (typing !== field.id || document.activeElement !== row.input) {
         if (row.input.value !== text && !(document.activeElement === row.input && this.#draft.isDirty(field.id))) row.input.value = text;
       }
       for (const chip of row.chips) {
         setAttr(chip, "aria-pressed", String(chip.dataset.value === text));
-        chip.disabled = !known;
+        bar(chip, { known, field: true });
       }
       const meanwhile = this.#draft.changedMeanwhile(field.id);
       const bad = wrong.includes(field.id);
@@ -183,7 +183,7 @@ export class LockstepSetup extends HTMLElement {
     if (!this.warning || !this.outcome || !this.discard || !this.save) return;
     this.warning.hidden = !this.#running;
     this.discard.hidden = !this.#draft.dirty;
-    setAttr(this.save, "aria-disabled", store.mayCommand ? null : "true");
+    bar(this.save);
     setText(this.outcome, this.#saved ? t("setup.saved") : this.#draft.dirty ? t("setup.unsaved") : "");
   }
 }

@@ -1,5 +1,6 @@
 // @ts-check
-/** `<lockstep-share>`: this room's address as a link and a QR code. Nothing secret is in it. */
+/** `<lockstep-share>`: this room's address as a link and a QR code, with nothing secret in it; and the PIN of its guests, who may be in it alone. */
+import { ask } from "../api.js";
 import { el, icon, setText, svg } from "../dom.js";
 import { t } from "../i18n.js";
 import { store } from "../page.js";
@@ -22,21 +23,77 @@ export class LockstepShare extends HTMLElement {
       this.hint,
       this.link,
       el("div", { class: "setup-actions" }, this.outcome, el("button", { type: "button", class: "button primary", text: t("share.copy"), onclick: () => void this.#copy() })),
+      this.#guests(),
     );
     this.append(el("button", { type: "button", class: "icon-button", "aria-label": t("share.title"), title: t("share.title"), onclick: () => this.#open() }, icon("share")), this.dialog);
   }
 
+  /** The PIN of the room: made by the hub, shown once. */
+  #guests() {
+    this.guestRole = el("select", { id: "guest-role", class: "text-input" }, el("option", { value: "viewer", text: t("guests.viewer") }), el("option", { value: "member", text: t("guests.member") }));
+    this.pin = el("p", { class: "guest-pin", role: "status" });
+    this.make = el("button", { type: "button", class: "button", text: t("guests.make"), onclick: () => void this.#invite() });
+    this.end = el("button", { type: "button", class: "button", text: t("guests.end"), hidden: true, onclick: () => void this.#dismiss() });
+    this.why = el("p", { class: "quiet" });
+    return el("section", { class: "guests", "aria-labelledby": "guests-title" }, el("h3", { id: "guests-title", text: t("guests.title") }), this.why, el("div", { class: "set-row" }, el("label", { for: "guest-role", text: t("guests.may") }), this.guestRole), this.pin, el("div", { class: "setup-actions" }, this.end, this.make));
+  }
+
+  async #invite() {
+    try {
+      const { pin } = await ask("PUT", `rooms/${store.roomId}/guests`, { role: this.guestRole?.value });
+      // The secret stays in the fragment, which no server sees.
+      this.#show(new URL(`login#${new URLSearchParams({ room: store.roomId, pin })}`, document.baseURI).href);
+      if (this.pin) setText(this.pin, t("guests.pin", { pin: `${pin.slice(0, 4)} ${pin.slice(4)}` }));
+      if (this.end) this.end.hidden = false;
+    } catch (error) {
+      if (this.pin) setText(this.pin, t("guests.failed"));
+    }
+  }
+
+  async #dismiss() {
+    try {
+      await ask("DELETE", `rooms/${store.roomId}/guests`);
+      this.#open();
+      if (this.pin) setText(this.pin, t("guests.ended"));
+    } catch {
+      if (this.pin) setText(this.pin, t("guests.failed"));
+    }
+  }
+
+  /** Where a PIN is, it can be ended; who may not, reads why. */
+  async #drawGuests() {
+    const { guestRole: role, pin, make, end, why } = this;
+    if (!role || !pin || !make || !end || !why) return;
+    const may = store.mayAdminister;
+    role.disabled = make.disabled = !may;
+    setText(why, may ? t("guests.text") : t("rooms.adminOnly", { role: store.role }));
+    setText(pin, "");
+    end.hidden = true;
+    if (!may) return;
+    const set = await ask("GET", `rooms/${store.roomId}/guests`).catch(() => null);
+    end.hidden = !set?.role;
+    if (set?.role) role.value = set.role;
+  }
+
   #open() {
-    const { dialog, link, picture, outcome, hint } = this;
-    if (!dialog || !link || !picture || !outcome || !hint) return;
+    const { dialog, hint } = this;
+    if (!dialog || !hint) return;
     const url = new URL("./", document.baseURI);
     if (store.roomId !== "main") url.searchParams.set("room", store.roomId);
     hint.hidden = !["localhost", "127.0.0.1", "[::1]"].includes(url.hostname);
-    link.value = url.href;
+    this.#show(url.href);
+    void this.#drawGuests();
+    if (!dialog.open) dialog.showModal();
+  }
+
+  /** An address as text and as a QR code. */
+  #show(/** @type {string} */ address) {
+    const { link, picture, outcome } = this;
+    if (!link || !picture || !outcome) return;
+    link.value = address;
     setText(outcome, "");
-    const modules = qrModules(url.href);
+    const modules = qrModules(address);
     picture.replaceChildren(...(modules ? [draw(modules)] : []));
-    dialog.showModal();
   }
 
   async #copy() {

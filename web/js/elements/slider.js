@@ -3,7 +3,7 @@
 import { el, setAttr, setText } from "../dom.js";
 import { t } from "../i18n.js";
 import { Handle } from "../handle.js";
-import { store, whoDid } from "../page.js";
+import { bar, store, whoDid } from "../page.js";
 import { Throttle } from "../throttle.js";
 
 /** The state that follows an acknowledgement is a frame away; after this long it is not coming. */
@@ -128,13 +128,12 @@ export class LockstepSlider extends HTMLElement {
     setText(label, name);
     const shown = this.#handle.shown;
     setAttr(this, "data-pending", this.#handle.pending ? "" : null);
-    setAttr(input, "aria-disabled", store.mayCommand ? null : "true");
     if (!state || shown === null) {
       setText(output, t("slider.unknown"));
-      input.disabled = true;
+      bar(input, { known: false, field: true });
       return;
     }
-    input.disabled = false;
+    bar(input, { field: true });
     if (!this.#handle.held) {
       setAttr(input, "min", String(state.min));
       setAttr(input, "max", String(state.max));

@@ -1,7 +1,7 @@
 // @ts-check
 /** `<lockstep-thing thing="lamp">`: any kind, drawn from the controls that the hub describes; a new kind needs no new code here. */
 import { el, setAttr, setText } from "../dom.js";
-import { store } from "../page.js";
+import { bar, store } from "../page.js";
 
 /** @typedef {import("../store.js").Control} Control */
 
@@ -31,6 +31,7 @@ export class LockstepThing extends HTMLElement {
       const rows = controls.map((control) => this.#part(control));
       this.replaceChildren(el("h2", { text: described.name }), ...rows);
     }
+    for (const part of /** @type {NodeListOf<HTMLElement>} */ (this.querySelectorAll("input, select, button"))) bar(part, { field: part.localName !== "button" });
     const state = store.state(this.thing)?.payload;
     if (!state) return;
     for (const { control, show } of this.#parts) if (control.field) show(state[control.field]);

@@ -2,7 +2,7 @@
 /** `<lockstep-topics>`: every retained topic as a tree with live values. Only the rows in sight are elements. */
 import { el, icon, setAttr, setText } from "../dom.js";
 import { t, timeOfDay } from "../i18n.js";
-import { client, store } from "../page.js";
+import { bar, client, store } from "../page.js";
 import { preview, readAs, sortTopics, treeRows } from "../topic-tree.js";
 
 /** @typedef {import("../topic-tree.js").Row} Row */
@@ -58,6 +58,7 @@ export class LockstepTopics extends HTMLElement {
     this.text = el("textarea", { id: "pub-text", class: "text-input wide", rows: 3, spellcheck: "false" });
     this.retain = el("input", { id: "pub-retain", type: "checkbox", role: "switch", class: "switch" });
     this.outcome = el("p", { class: "quiet", role: "status" });
+    this.submit = el("button", { type: "submit", class: "button primary", text: t("topics.send") });
     return el(
       "form",
       { class: "card topic-form", onsubmit: (/** @type {Event} */ event) => this.#publish(event) },
@@ -67,7 +68,7 @@ export class LockstepTopics extends HTMLElement {
       el("label", { for: "pub-text", text: t("topics.payload") }),
       this.text,
       el("div", { class: "set-row" }, el("label", { for: "pub-retain", text: t("topics.retain") }), this.retain),
-      el("div", { class: "setup-actions" }, this.outcome, el("button", { type: "submit", class: "button primary", text: t("topics.send") })),
+      el("div", { class: "setup-actions" }, this.outcome, this.submit),
     );
   }
 
@@ -202,6 +203,8 @@ export class LockstepTopics extends HTMLElement {
   #drawDetail() {
     const { path, facts, payload, clear, format } = this;
     if (!path || !facts || !payload || !clear || !format) return;
+    bar(clear);
+    if (this.submit) bar(this.submit);
     const value = this.#selected ? client.value(this.#selected) : null;
     setText(path, this.#selected || t("topics.none"));
     clear.hidden = format.hidden = payload.hidden = !value;

@@ -203,8 +203,10 @@ fn a_box_is_here_while_it_is_online() {
     bench.restart(spec(), Duration::ZERO, 0);
     assert_eq!(bench.json("main/people")["count"], 1, "what a device retained outlasts the hub");
     say(&mut bench, "availability", "offline", true);
-    assert_eq!(bench.json("main/people")["count"], 0);
+    let away = json!({"people": [], "count": 0, "away": [{"name": "Kitchen box", "kind": "box", "since": EPOCH_MS}]});
+    assert_eq!(bench.json("main/people"), away, "with when it was seen last");
     say(&mut bench, "availability", "online", true);
+    assert_eq!(bench.json("main/people")["away"], serde_json::Value::Null);
     say(&mut bench, "info", "", true);
     assert_eq!(bench.json("main/people")["count"], 0);
 }
