@@ -1,0 +1,51 @@
+// @ts-check
+/** Every view as a picture, on a phone and a desktop, light and dark; each without an axe violation and within the window. */
+import { after, before, test } from "node:test";
+import { accessible, fits, launch, OUT, tab } from "./browser.js";
+import { Hub } from "./hub.js";
+
+/** @type {Hub} */ let hub;
+/** @type {import("playwright-core").Browser} */ let browser;
+before(async () => {
+  [hub, browser] = await Promise.all([Hub.start(), launch()]);
+  const desk = await hub.client();
+  for (const [id, name, state] of [["window-box", "Window box", "online"], ["door-box", "Door box", "offline"]]) {
+    await desk.client.publishAsync(`lockstep/device/${id}/info`, JSON.stringify({ name, room: "main" }), { retain: true, qos: 1 });
+    await desk.client.publishAsync(`lockstep/device/${id}/availability`, state, { retain: true, qos: 1 });
+  }
+  for (const [topic, value] of [["home/kitchen/light", "on"], ["home/kitchen/temperature", '{"celsius":21.5}'], ["home/hall/motion", "no"]]) await desk.client.publishAsync(topic, value, { retain: true, qos: 1 });
+  await desk.set("slider1", 64);
+  await desk.set("slider2", 28);
+  await desk.set("pomodoro", "start");
+});
+after(async () => void (await Promise.allSettled([browser?.close(), hub?.end()])));
+
+const DESKTOP = { viewport: { width: 1280, height: 800 } };
+const PHONE = { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true, deviceScaleFactor: 2 };
+/** A view's address, what is opened in it, and what shows that it is there. @type {Record<string, {path?: string, open?: string, there: string}>} */
+const VIEWS = {
+  room: { there: ".tomato-message" },
+  wall: { path: "?view=wall", there: ".tomato-message" },
+  topics: { path: "?view=topics", there: ".topic-row" },
+  settings: { open: "Settings", there: "dialog[open] .facts" },
+  "this-room": { open: "This room", there: "dialog[open] .present-name" },
+  share: { open: "Share this room", there: "dialog[open] .qr svg" },
+  login: { path: "login", there: "#user-form" },
+};
+
+for (const [screen, size] of Object.entries({ desktop: DESKTOP, phone: PHONE })) {
+  for (const colorScheme of /** @type {const} */ (["light", "dark"])) {
+    test(`${screen}, ${colorScheme}`, async () => {
+      for (const [view, { path = "", open, there }] of Object.entries(VIEWS)) {
+        const a = await tab(browser, `${hub.url}${path}`, { ...size, colorScheme, reducedMotion: "reduce", wait: path === "login" ? "#user-form" : path === "?view=topics" ? "lockstep-topics" : ".tomato-message" });
+        if (path !== "login") await a.live();
+        if (open) await a.page.getByRole("button", { name: open, exact: true }).click();
+        await a.page.locator(there).first().waitFor();
+        await accessible(a.page, `${view}, ${screen}, ${colorScheme}`);
+        await fits(a.page);
+        await a.page.screenshot({ animations: "disabled", path: `${OUT}view-${view}-${screen}-${colorScheme}.png` });
+        await a.close();
+      }
+    });
+  }
+}
