@@ -169,7 +169,7 @@ export default Object.freeze({
   "rooms.delete": "Diesen Raum löschen",
   "rooms.deleteTitle": "Den Raum «{room}» löschen?",
   "rooms.deleteText": "Seine Timer, Regler, sein Verlauf und seine PIN sind dann weg, für alle.",
-  "rooms.since": "hier seit {when}",
+  "rooms.since": "gekommen {when}",
   "rooms.seen": "zuletzt gesehen {when}",
   "rooms.seenUnknown": "seit dem Start des Hubs nicht gesehen",
   "rooms.nobody": "Niemand, der einen Namen genannt hat. Deinen nennst du in den Einstellungen.",

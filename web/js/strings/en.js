@@ -169,7 +169,7 @@ export default Object.freeze({
   "rooms.delete": "Delete this room",
   "rooms.deleteTitle": "Delete the room «{room}»?",
   "rooms.deleteText": "Its timers, sliders, history and PIN are gone then, for everybody.",
-  "rooms.since": "here since {when}",
+  "rooms.since": "came {when}",
   "rooms.seen": "last seen {when}",
   "rooms.seenUnknown": "not seen since the hub began",
   "rooms.nobody": "Nobody who gave a name. Give yours in the settings.",
