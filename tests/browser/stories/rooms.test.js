@@ -78,6 +78,6 @@ test("the QR code is the room's address", async () => {
   await accessible(a.page, "share");
   await a.page.screenshot({ animations: "disabled", path: `${OUT}share.png` });
   await dialog.getByRole("button", { name: "Copy the link" }).click();
-  await eventually("an answer", () => dialog.locator("[role=status]").textContent(), (text) => /Copied|Selected/.test(text ?? ""));
+  await eventually("an answer", () => dialog.locator(".setup-actions [role=status]").textContent(), (text) => /Copied|Selected/.test(text ?? ""));
   await a.close();
 });
