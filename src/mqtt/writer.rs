@@ -363,3 +363,38 @@ impl Packer {
         mapped
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{origin::Origin, publication::Level};
+
+    fn publication(seq: u64, topic: &str) -> Publication {
+        Publication {
+            seq,
+            // A text of its own each time, as it comes from a socket.
+            topic: Topic::parse(topic).unwrap(),
+            payload: Bytes::from_static(b"x"),
+            level: Level::Event,
+            qos: Qos::AtMostOnce,
+            origin: Origin::Hub,
+            session: None,
+            expires_at: None,
+            properties: None,
+        }
+    }
+
+    #[test]
+    fn a_topic_that_comes_again_and_again_is_one_name_for_the_router() {
+        let flow = Flow::new(&Limits::default());
+        let (mut packer, mut out) = (Packer::default(), HandingIn::default());
+        for seq in 1..=100 {
+            packer.pack(&[publication(seq, if seq % 2 == 0 { "a/b" } else { "c/d" })], &flow, &mut out);
+        }
+        assert_eq!(packer.names.len(), 2);
+        assert_eq!((out.messages.len(), out.newest_seq, out.bytes), (100, Some(100), packer.written_bytes));
+        assert_eq!(flow.lag(0), 0, "what is only packed is nobody's lag");
+        flow.handed_in(packer.written_bytes);
+        assert_eq!(flow.lag(0), packer.written_bytes);
+    }
+}
