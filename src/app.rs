@@ -5,6 +5,7 @@
 use std::{
     io::{self, Write},
     net::{SocketAddr, TcpListener},
+    pin::Pin,
     sync::Arc,
     time::Duration,
 };
@@ -32,6 +33,9 @@ pub const JOURNAL_FILE: &str = "lockstep.redb";
 
 /// How long a stop may take in all before what is left is cut off.
 const STOP_TIME: Duration = Duration::from_millis(4500);
+
+/// How long a signal that came while everything ended is listened for.
+const LAST_WORD: Duration = Duration::from_millis(20);
 
 /// What serving ended with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -211,7 +215,9 @@ async fn serve_async(config: Config, policy: Policy, ready_json: bool) -> anyhow
     tell_ready(&config, http.addresses(), &mqtt_listening, ready_json)?;
     control::notify_service("READY=1");
 
-    let ended = wait_for_end(&policy, &mut restarts).await?;
+    let told_to_stop = wait_for_signal();
+    tokio::pin!(told_to_stop);
+    let mut ended = wait_for_end(&policy, &mut restarts, told_to_stop.as_mut()).await?;
     control::notify_service("STOPPING=1");
     info!("stopping");
     drop(control);
@@ -234,6 +240,10 @@ async fn serve_async(config: Config, policy: Policy, ready_json: bool) -> anyhow
     };
     if tokio::time::timeout(STOP_TIME, orderly).await.is_err() {
         warn!("not everything ended in time; what was acknowledged is on disk all the same");
+    }
+    // Who is told to stop while it ends for a restart stops.
+    if ended == Ended::Restart && tokio::time::timeout(LAST_WORD, told_to_stop).await.is_ok() {
+        ended = Ended::Stopped;
     }
     Ok(ended)
 }
@@ -401,14 +411,16 @@ fn tell_ready(
 }
 
 /// Waits for the signal or the order to end; SIGHUP reads users and rules again.
-async fn wait_for_end(policy: &Policy, restarts: &mut tokio::sync::mpsc::Receiver<()>) -> anyhow::Result<Ended> {
+async fn wait_for_end(
+    policy: &Policy,
+    restarts: &mut tokio::sync::mpsc::Receiver<()>,
+    mut told_to_stop: Pin<&mut impl Future<Output = anyhow::Result<()>>>,
+) -> anyhow::Result<Ended> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut hang_up = signal(SignalKind::hangup())?;
-    let end = wait_for_signal();
-    tokio::pin!(end);
     loop {
         tokio::select! {
-            told = &mut end => return told.map(|()| Ended::Stopped),
+            told = told_to_stop.as_mut() => return told.map(|()| Ended::Stopped),
             Some(()) = restarts.recv() => return Ok(Ended::Restart),
             _ = hang_up.recv() => match policy.reload() {
                 Ok(()) => info!("users and access rules were read again"),

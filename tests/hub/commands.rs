@@ -1,9 +1,11 @@
 //! The command line against a running hub: users, backups, the network, a restart in place.
 
 use std::{
-    net::TcpListener,
+    io::{BufRead, BufReader, Write},
+    net::{TcpListener, TcpStream},
     path::Path,
-    process::{Command, Output},
+    process::{Command, Output, Stdio},
+    time::{Duration, Instant},
 };
 
 use super::support::{Hub, eventually};
@@ -154,6 +156,50 @@ async fn lan_opens_a_running_hub_and_closes_it_again() {
     assert!(fine(data, &["lan", "off", "--config", &config]).contains("was not on"));
     hub.kill().unwrap();
     hub.wait().unwrap();
+}
+
+/// A service manager that stops the hub while it restarts means it.
+#[test]
+fn a_hub_that_is_told_to_stop_while_it_restarts_stops() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path();
+    let (http, mqtt) = (free_port(), free_port());
+    let config = data.join("hub.toml");
+    let text = format!("[http]\nlisten = \"127.0.0.1:{http}\"\n[mqtt]\nlisten = \"127.0.0.1:{mqtt}\"\n");
+    std::fs::write(&config, text).unwrap();
+    let config = config.display().to_string();
+    let mut hub = Command::new(env!("CARGO_BIN_EXE_lockstep"))
+        .args(["--config", &config, "--data-dir"])
+        .arg(data)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut log = BufReader::new(hub.stderr.take().unwrap()).lines().map_while(Result::ok);
+    let mut told = BufReader::new(hub.stdout.take().unwrap()).lines().map_while(Result::ok);
+    assert!(told.any(|line| line.contains("is ready")));
+    // A request that never ends: the stop waits for it, so that the signal comes in the middle.
+    let mut endless = TcpStream::connect(("127.0.0.1", http)).unwrap();
+    endless.write_all(b"GET / HTTP/1.1\r\n").unwrap();
+    let lan = Command::new(env!("CARGO_BIN_EXE_lockstep"))
+        .args(["lan", "--config", &config, "--data-dir"])
+        .arg(data)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn();
+    assert!(log.any(|line| line.ends_with("stopping")));
+    assert!(Command::new("kill").arg(hub.id().to_string()).status().unwrap().success());
+    let began = Instant::now();
+    while hub.try_wait().unwrap().is_none() {
+        if began.elapsed() > Duration::from_secs(20) {
+            hub.kill().unwrap();
+            panic!("it goes on");
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let mut lan = lan.unwrap();
+    lan.kill().unwrap();
+    lan.wait().unwrap();
 }
 
 #[test]
