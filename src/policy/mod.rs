@@ -5,6 +5,7 @@
 
 mod acl;
 mod attempts;
+mod checks;
 mod guests;
 mod identity;
 mod invitations;
@@ -16,20 +17,18 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 
 pub(crate) use acl::covers;
 use acl::{Acl, Subject};
 use attempts::Attempts;
+use checks::Checks;
 use guests::Guests;
 pub use identity::{Identity, ReadRights, Role};
 pub use invitations::{INVITATION_LASTS, Invitations};
 pub use users::{User, Users, hash_password};
 
 use crate::domain::id::Id;
-
-/// How many passwords are checked at a time: each check takes about 20 MB for some 50 ms, by design.
-const CHECKS_AT_A_TIME: usize = 2;
 
 /// What the policy is made from.
 #[derive(Debug, Clone)]
@@ -97,6 +96,9 @@ pub enum FileError {
         /// What the system says.
         source: std::io::Error,
     },
+    /// There is no thread to check passwords on.
+    #[error("cannot start the threads that check passwords")]
+    Threads(#[source] std::io::Error),
     /// A line is no user, or no rule.
     #[error("`{path}`, line {line}: {reason}")]
     Line {
@@ -125,7 +127,7 @@ struct Inner {
     settings: Settings,
     tables: watch::Sender<Arc<Tables>>,
     attempts: Mutex<Attempts>,
-    checks: Arc<Semaphore>,
+    checks: Checks,
     /// Held while the file of guests is written.
     inviting: tokio::sync::Mutex<()>,
 }
@@ -141,7 +143,7 @@ impl Policy {
             settings,
             tables: watch::Sender::new(Arc::new(tables)),
             attempts: Mutex::new(Attempts::default()),
-            checks: Arc::new(Semaphore::new(CHECKS_AT_A_TIME)),
+            checks: Checks::start().map_err(FileError::Threads)?,
             inviting: tokio::sync::Mutex::default(),
         })))
     }
@@ -198,9 +200,7 @@ impl Policy {
         }
         let password = credentials.password.unwrap_or_default();
         let hash = known.as_ref().map(|user| user.hash.clone());
-        let _one_of_few = self.0.checks.acquire().await.map_err(|_| Denied::TooManyAttempts)?;
-        let right =
-            tokio::task::spawn_blocking(move || users::verify(hash.as_deref(), &password)).await.unwrap_or(false);
+        let right = self.0.checks.verify(hash, password).await;
         match known.filter(|_| right) {
             Some(user) => {
                 self.attempts().succeeded(&key);
@@ -230,8 +230,7 @@ impl Policy {
         let known = self.tables().guests.of_room(room).cloned();
         let hash = known.as_ref().map(|guest| guest.hash.clone());
         let digits = guests::digits(pin).into_bytes();
-        let _one_of_few = self.0.checks.acquire().await.map_err(|_| Denied::TooManyAttempts)?;
-        let right = tokio::task::spawn_blocking(move || users::verify(hash.as_deref(), &digits)).await.unwrap_or(false);
+        let right = self.0.checks.verify(hash, digits).await;
         let guest = known.filter(|_| right).and_then(|guest| self.known_user(&guest.name()));
         let [from_there, of_the_room] = keys;
         match guest {

@@ -5,8 +5,11 @@
 use std::{collections::BTreeMap, fs, io::Write, os::unix::fs::OpenOptionsExt, path::Path, sync::LazyLock};
 
 use argon2::{
-    Argon2,
-    password_hash::{PasswordHasher, PasswordVerifier, phc::PasswordHash},
+    Algorithm, Argon2, Block, Params, Version,
+    password_hash::{
+        PasswordHasher,
+        phc::{Output, PasswordHash},
+    },
 };
 
 use super::{FileError, Role, read_if_there};
@@ -148,9 +151,25 @@ pub fn hash_password(password: &[u8]) -> Result<String, String> {
 }
 
 /// Whether `password` is the one of `hash`. Without a hash it takes as long and says no: nobody learns which names exist.
-pub(super) fn verify(hash: Option<&str>, password: &[u8]) -> bool {
+///
+/// `memory` is what the check works in; it is made large enough and can be used again.
+pub(super) fn verify(hash: Option<&str>, password: &[u8], memory: &mut Vec<Block>) -> bool {
     static NOBODY: LazyLock<String> = LazyLock::new(|| hash_password(b"nobody").unwrap_or_default());
     let known = hash.is_some();
     let Ok(hash) = PasswordHash::new(hash.unwrap_or(&NOBODY)) else { return false };
-    Argon2::default().verify_password(password, &hash).is_ok() && known
+    // The comparison takes the same time wherever the two differ.
+    computed(&hash, password, memory).is_some_and(|output| hash.hash.as_ref() == Some(&output)) && known
+}
+
+/// The hash of `password` with the salt and the cost of `hash`; none where that is no whole argon2 hash.
+fn computed(hash: &PasswordHash, password: &[u8], memory: &mut Vec<Block>) -> Option<Output> {
+    let algorithm = Algorithm::try_from(hash.algorithm.as_str()).ok()?;
+    let version = hash.version.map_or(Ok(Version::default()), Version::try_from).ok()?;
+    let params = Params::try_from(hash).ok()?;
+    memory.resize(params.block_count(), Block::default());
+    let mut output = vec![0; hash.hash.as_ref()?.len()];
+    Argon2::new(algorithm, version, params)
+        .hash_password_into_with_memory(password, hash.salt.as_ref()?, &mut output, memory)
+        .ok()?;
+    Output::new(&output).ok()
 }

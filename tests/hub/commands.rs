@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::support::{Hub, eventually};
+use super::support::{Hub, eventually, mosquitto};
 
 fn lockstep(data: &Path, arguments: &[&str]) -> (bool, String) {
     let output: Output = Command::new(env!("CARGO_BIN_EXE_lockstep"))
@@ -156,6 +156,27 @@ async fn lan_opens_a_running_hub_and_closes_it_again() {
     assert!(fine(data, &["lan", "off", "--config", &config]).contains("was not on"));
     hub.kill().unwrap();
     hub.wait().unwrap();
+}
+
+/// A check takes 20 MB by design; many at a time, and many one after another, take a bounded multiple of that.
+#[tokio::test]
+async fn many_logins_leave_the_hub_small() {
+    let folder = tempfile::tempdir().unwrap();
+    let password = fine(folder.path(), &["passwd", "anna", "--role", "admin", "--generate"]);
+    let password = password.lines().last().unwrap().rsplit(' ').next().unwrap().to_owned();
+    let hub = Hub::start_in(folder.path(), "127.0.0.1:0", &[]);
+    let login = async || {
+        let arguments = ["-V", "5", "-u", "anna", "-P", &password, "-t", "free/topic", "-m", "here"];
+        mosquitto("mosquitto_pub", &hub, &arguments).await
+    };
+    let logins = (0..48).map(|_| login());
+    for told in futures_util::future::join_all(logins).await {
+        assert_eq!(told, "", "everybody comes in");
+    }
+    let status = std::fs::read_to_string(format!("/proc/{}/status", hub.pid())).unwrap();
+    let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    let resident_kib: u64 = resident.trim().trim_end_matches(" kB").parse().unwrap();
+    assert!(resident_kib < 150 << 10, "{resident_kib} KiB");
 }
 
 /// A service manager that stops the hub while it restarts means it.
