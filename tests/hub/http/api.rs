@@ -166,8 +166,11 @@ async fn an_event_stream_says_the_same_and_is_taken_up_again() {
     let mut again = Events::open(&rig, "filter=t/%23", &format!("Last-Event-ID: b007:{seq}\r\n")).await;
     again.next().await;
     let (_, snap) = again.next().await;
-    assert_eq!((&snap["resumed"], snap["topics"].as_array().map(Vec::len)), (&json!(true), Some(1)));
-    assert_eq!(snap["topics"][0]["payload"], 4);
+    assert_eq!(snap["resumed"], true);
+    let changed = snap["topics"].as_array().unwrap().clone();
+    // Only what changed; a writer that the change has not reached yet tells it next.
+    let changed = if changed.is_empty() { vec![again.next().await.1] } else { changed };
+    assert_eq!(changed.iter().map(|topic| &topic["payload"]).collect::<Vec<_>>(), [&json!(4)]);
     rig.http.stop().await;
     let mut rest = Vec::new();
     tokio::time::timeout(LIMIT, again.stream.read_to_end(&mut rest)).await.expect("an end").unwrap();
