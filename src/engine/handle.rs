@@ -2,7 +2,10 @@
 //!
 //! Identity and rights do not belong here; an edge has checked them before it submits.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
@@ -99,6 +102,7 @@ pub struct EngineHandle {
     pub(super) hub_credit: Arc<Semaphore>,
     pub(super) client_credit_bytes_max: u32,
     pub(super) hub_credit_bytes_max: u32,
+    pub(super) newest_seq: Arc<AtomicU64>,
 }
 
 impl EngineHandle {
@@ -200,6 +204,12 @@ impl EngineHandle {
         let (reply, sizes) = oneshot::channel();
         self.inbox.send(Message::Sizes { reply }).await.map_err(|_| Stopped)?;
         sizes.await.map_err(|_| Stopped)
+    }
+
+    /// The newest place in the one order that was given away: whatever was acknowledged by now is not newer.
+    #[must_use]
+    pub fn newest_seq(&self) -> u64 {
+        self.newest_seq.load(Ordering::Acquire)
     }
 
     /// How much of the clients' credit is in use, from 0 to 1.

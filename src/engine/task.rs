@@ -2,7 +2,13 @@
 //!
 //! What a publish means does not belong here (that is the domain), nor does anything that may wait.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use tokio::{
     sync::{Semaphore, mpsc, oneshot, watch},
@@ -122,6 +128,8 @@ pub struct Engine {
     outlets: Vec<(&'static str, Outlet)>,
     storage: Option<Storage>,
     inbox: mpsc::Receiver<Message>,
+    /// The newest place that was given away, for the handles.
+    newest_seq: Arc<AtomicU64>,
     wake_credit: Arc<Semaphore>,
     /// Messages that an outlet could not take although there was credit: a reader that is gone.
     lost_outlets: usize,
@@ -140,7 +148,9 @@ impl Engine {
             hub_credit: Arc::new(Semaphore::new(hub_credit_bytes_max as usize)),
             client_credit_bytes_max,
             hub_credit_bytes_max,
+            newest_seq: Arc::default(),
         };
+        let newest_seq = Arc::clone(&handle.newest_seq);
         let engine = Self {
             hub,
             clock,
@@ -149,6 +159,7 @@ impl Engine {
             outlets: Vec::new(),
             storage: None,
             inbox,
+            newest_seq,
             wake_credit: Arc::new(Semaphore::new(WAKES_UNDER_WAY_MAX)),
             lost_outlets: 0,
         };
@@ -389,6 +400,7 @@ impl Engine {
             publication.seq = self.tree.seq() + 1;
             self.tree.apply(publication);
         }
+        self.newest_seq.store(self.tree.seq(), Ordering::Release);
     }
 
     fn hand_out(

@@ -140,7 +140,9 @@ impl Session {
                 number
             }
             None => {
-                let last_seq = self.state.flow.written_seq();
+                // What is older was published before this SUBSCRIBE was read, even where it is still on its way through the router.
+                let last_seq = self.state.engine.newest_seq();
+                let old_levels_seq = if replays(entry, known) { 0 } else { last_seq };
                 let number = self.subscriptions.add(
                     &entry.filter,
                     Entry {
@@ -149,7 +151,7 @@ impl Session {
                         no_local: entry.no_local,
                         retain_as_published: entry.retain_as_published,
                         id,
-                        snapshot_seq: 0,
+                        snapshot_seq: old_levels_seq,
                         last_seq,
                         next_place: None,
                         replayed_seq: 0,
@@ -163,10 +165,7 @@ impl Session {
                 number
             }
         };
-        if !shared
-            && (entry.retain_handling == RetainHandling::Send
-                || entry.retain_handling == RetainHandling::SendIfNew && known.is_none())
-        {
+        if !shared && replays(entry, known) {
             subscribing.replays.push((number, subscription.filter));
         }
         Ok(Reason(entry.qos as u8))
@@ -446,6 +445,15 @@ impl Session {
         if let Some(entry) = self.subscriptions.get_mut(number) {
             entry.replayed_seq = entry.replayed_seq.max(newest);
         }
+    }
+}
+
+/// Whether retained values are to be sent for `entry`, of which a subscription is `known` (MQTT 5 §3.8.3.1).
+fn replays(entry: &SubscribeEntry, known: Option<u32>) -> bool {
+    match entry.retain_handling {
+        RetainHandling::Send => true,
+        RetainHandling::SendIfNew => known.is_none(),
+        RetainHandling::Skip => false,
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    client::{Connect, PUBACK, Publish, put_string},
+    client::{Connect, PUBACK, Publish, SUBACK, put_string},
     rig::Rig,
 };
 
@@ -144,6 +144,29 @@ async fn the_options_of_a_subscription_are_kept() {
     assert!(client.message().await.retain, "retain as published");
     other.publish("o/t", "plain", 0, false).await;
     assert!(!client.message().await.retain);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_retained_before_does_not_come_to_whoever_wants_nothing_old() {
+    let rig = Rig::start().await;
+    let mut publisher = rig.v5("publisher").await;
+    let mut client = rig.v5("client").await;
+    // More than what may be outstanding at the router: the last ones are acknowledged and not even handed in.
+    let hanging = rig.door.hang_router().await;
+    for n in 0..5 {
+        publisher.publish("late/t", &n.to_string(), 1, true).await;
+    }
+    let mut subscribe = vec![0, 1, 0];
+    subscribe.extend_from_slice(&[0, 6]);
+    subscribe.extend_from_slice(b"late/t");
+    subscribe.push(1 | SEND_NEVER);
+    client.send(0x82, &subscribe).await;
+    // The answer to what was sent behind it says that the SUBSCRIBE was read.
+    client.ping().await;
+    drop(hanging);
+    client.expect(SUBACK).await;
+    publisher.publish("late/t", "new", 1, true).await;
+    assert_eq!(client.message().await.text(), "new");
 }
 
 #[tokio::test(flavor = "multi_thread")]
