@@ -9,7 +9,7 @@
 //! Sessions only read. When to replace a router does not belong here.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, VecDeque},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -104,6 +104,7 @@ pub(super) fn start(generation: u64, limits: &Limits) -> Result<(RouterHandle, F
         own_rx,
         pings: 0,
         closing: Vec::new(),
+        used: Vec::new(),
         timeout: limits.router_timeout,
         bell,
         links: HashMap::new(),
@@ -126,6 +127,8 @@ struct Linker {
     pings: usize,
     /// Links that nobody uses any more and that the router still has.
     closing: Vec<u64>,
+    /// Links through which something was sent, and whose buffer the router may have exchanged for a large one.
+    used: Vec<u64>,
     timeout: Duration,
     bell: LinkTx,
     /// The open links, with the number in the name by which the router knows each.
@@ -141,6 +144,7 @@ struct Linker {
 impl Linker {
     fn run(mut self, mut inbox: mpsc::Receiver<Order>) {
         while let Some(order) = inbox.blocking_recv() {
+            self.give_back_room();
             let mut done = self.carry_out(order);
             while done.is_ok()
                 && self.closing.len() < CLOSING_TOGETHER
@@ -204,6 +208,21 @@ impl Linker {
         Ok(())
     }
 
+    /// Gives back the room for packets of links that were used before. Hardly a link is ever used again, and a new one has room for 200
+    /// packets; the router exchanges the buffer that it empties for the one that it emptied before, which may be the writer's.
+    fn give_back_room(&mut self) {
+        let links = &self.links;
+        self.used.retain(|link| {
+            let Some((_, tx)) = links.get(link) else { return false };
+            let mut buffer = tx.buffer();
+            // What the router has not taken stays, and is looked at again with a later order.
+            if buffer.is_empty() {
+                *buffer = VecDeque::new();
+            }
+            !buffer.is_empty()
+        });
+    }
+
     /// Publishes the topic that the router cannot read, to a filter that makes it look.
     fn poison(&mut self) -> Result<(), Gone> {
         let publish = Packet::Publish(Publish::new("é", "x", false), None);
@@ -230,6 +249,7 @@ impl Linker {
         // Without a free one, the names in use are those up to the number of links.
         let name = self.free_names.pop().unwrap_or(self.links.len() as u64);
         let (tx, rx) = (self.build)(&format!("c{name}"))?;
+        *tx.buffer() = VecDeque::new();
         self.links.insert(number, (name, tx));
         let link = Link { number, rx, handle, resting: false };
         // Whoever asked may have gone; the link closes itself then.
@@ -238,7 +258,11 @@ impl Linker {
     }
 
     fn send(&mut self, link: u64, packet: Packet) -> Result<(), Gone> {
-        self.links.get_mut(&link).map_or(Ok(()), |(_, tx)| send_now(tx, [packet]))
+        let Some((_, tx)) = self.links.get_mut(&link) else { return Ok(()) };
+        if self.used.last() != Some(&link) {
+            self.used.push(link);
+        }
+        send_now(tx, [packet])
     }
 }
 

@@ -166,7 +166,8 @@ impl Socket {
 /// Reads and throws away, until the other side closes or `limit` is over: a socket that is closed with bytes unread resets the
 /// connection, and what was sent last is lost with it (RFC 1122 §4.2.2.13).
 pub(super) async fn linger(stream: &mut Box<dyn Stream>, limit: std::time::Duration) {
-    let mut scratch = [0; LINGER_BYTES];
+    // Not in the future itself, which every connection has and hardly one comes to.
+    let mut scratch = vec![0; LINGER_BYTES];
     let reading = async { while matches!(stream.read(&mut scratch).await, Ok(length) if length > 0) {} };
     // Whoever does not close in time is closed.
     let _ = tokio::time::timeout(limit, reading).await;

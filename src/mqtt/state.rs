@@ -120,7 +120,7 @@ impl State {
         sessions.insert(Arc::clone(&client_id), Known { number, commands });
         drop(sessions);
         let session = Session::new(Arc::clone(self), number, client_id, inbox);
-        self.tracker.spawn(session.run());
+        self.tracker.spawn(Box::new(session).run());
     }
 }
 

@@ -357,7 +357,7 @@ impl Session {
     }
 
     /// The end: the will where it is due, then nothing is left of the session. A connection that came in the last moment is passed on.
-    pub(super) async fn end(mut self) {
+    pub(super) async fn end(mut self: Box<Self>) {
         self.detach(Reason::SHUTTING_DOWN, "The hub is stopping.");
         if !self.stopping {
             self.publish_will_now();

@@ -247,7 +247,9 @@ impl Session {
     }
 
     /// Runs until the session is over: its connection gone and its expiry past, or the hub stopping.
-    pub(super) async fn run(mut self) {
+    ///
+    /// Boxed, because a future holds what it is given more than once: a session is waited in far longer than it is run.
+    pub(super) async fn run(mut self: Box<Self>) {
         while !self.ended {
             self.advance().await;
             self.fill();

@@ -96,7 +96,7 @@ impl Lasting {
                 continue;
             };
             let (number, inbox) = state.register(&client_id);
-            let mut session = Session::new(Arc::clone(state), number, client_id, inbox);
+            let mut session = Box::new(Session::new(Arc::clone(state), number, client_id, inbox));
             session.restore(access, record, restored, self.put_back);
             let (done, ready) = oneshot::channel();
             state.tracker.spawn(async move {
