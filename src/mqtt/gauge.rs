@@ -68,6 +68,11 @@ impl Gauges {
 pub(super) struct Holds(HashMap<u64, Arc<Gauge>>);
 
 impl Holds {
+    /// Whether the publisher `number` is held.
+    pub(super) fn has(&self, number: u64) -> bool {
+        self.0.contains_key(&number)
+    }
+
     /// Holds the publisher `number`, once.
     pub(super) fn hold(&mut self, number: u64, gauges: &Gauges) {
         if !self.0.contains_key(&number)

@@ -23,7 +23,7 @@ use crate::{
         packet::Version,
         reason::Reason,
         router::{Delivered, Gone, Link},
-        settings::limit_met,
+        settings::{limit_met, limit_met_times},
         shared::Share,
         state::Stats,
     },
@@ -228,14 +228,10 @@ impl Session {
         let kept = delivery.kept;
         match self.queue.push(delivery) {
             Pushed::Waits => {}
-            Pushed::Dropped => {
-                limit_met("queue");
-                Stats::count(&self.state.stats.dropped);
-            }
+            Pushed::Dropped => self.dropped += 1,
             Pushed::Full => {
                 self.keeping.note_done(kept);
-                limit_met("queue");
-                Stats::count(&self.state.stats.dropped);
+                self.dropped += 1;
                 self.detach(Reason::QUOTA_EXCEEDED, "More messages wait for you than the hub keeps.");
                 return;
             }
@@ -251,6 +247,15 @@ impl Session {
         }
     }
 
+    /// Counts what had to go since it was last told.
+    pub(super) fn tell_dropped(&mut self) {
+        let dropped = std::mem::take(&mut self.dropped);
+        if dropped > 0 {
+            limit_met_times("queue", dropped);
+            Stats::add(&self.state.stats.dropped, dropped);
+        }
+    }
+
     fn is_full(&self, part: usize) -> bool {
         let limits = &self.state.settings.limits;
         self.queue.bytes() > limits.queue_bytes_max / part || self.queue.len() > limits.queue_messages_max / part
@@ -258,16 +263,25 @@ impl Session {
 
     /// Makes the publisher with the number `publisher` wait, while this reader moves and has patience left.
     fn hold(&mut self, publisher: u64) {
-        if publisher == self.number || !self.is_moving() || self.patience.is_zero() {
+        if publisher == self.number || self.patience.is_zero() || self.holds.has(publisher) || !self.is_moving() {
             return;
         }
         self.holding_since.get_or_insert_with(Instant::now);
         self.holds.hold(publisher, &self.state.gauges);
     }
 
-    fn is_moving(&self) -> bool {
+    /// Whether the client took something lately. The clock is read once for a socket that stands still, not for each message.
+    fn is_moving(&mut self) -> bool {
+        let moved_at = self.online.as_ref().map(|online| online.socket.moved_at);
+        if moved_at == self.stood_still_at {
+            return false;
+        }
         let stall = self.state.settings.limits.reader_stall;
-        self.online.as_ref().is_some_and(|online| online.socket.moved_at.elapsed() < stall)
+        let moving = moved_at.is_some_and(|at| at.elapsed() < stall);
+        if !moving {
+            self.stood_still_at = moved_at;
+        }
+        moving
     }
 
     /// Lets publishers go where there is no reason to hold them any more.

@@ -147,6 +147,10 @@ pub(super) struct Session {
     inflight: Inflight,
     holds: Holds,
     holding_since: Option<Instant>,
+    /// When the socket moved last, where that was found to be too long ago.
+    stood_still_at: Option<Instant>,
+    /// Messages that had to go for want of room, not counted yet.
+    dropped: u64,
     patience: Duration,
     behind: bool,
     /// The bytes that the writer had handed in with the newest message that the session has taken.
@@ -227,6 +231,8 @@ impl Session {
             inflight: Inflight::default(),
             holds: Holds::default(),
             holding_since: None,
+            stood_still_at: None,
+            dropped: 0,
             patience,
             behind: false,
             taken_bytes: 0,
@@ -353,6 +359,7 @@ impl Session {
                 self.stop_with_the_hub();
             }
         }
+        self.tell_dropped();
     }
 }
 
@@ -369,5 +376,22 @@ impl std::fmt::Debug for Session {
             .field("client_id", &self.client_id)
             .field("number", &self.number)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn future_bytes<A, F: Future>(_: fn(A) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    #[test]
+    fn a_session_that_waits_takes_little_memory() {
+        // Thousands of them wait for years, so what grows here is to be worth it.
+        assert!(size_of::<Session>() <= 2048, "the session itself: {} bytes", size_of::<Session>());
+        let future = future_bytes(Session::run);
+        assert!(future <= 2048, "what waits in its task: {future} bytes");
     }
 }
