@@ -41,10 +41,17 @@ impl Outcome {
         self.delivered >= self.expected && self.expected > 0
     }
 
-    fn percentile_ms(&mut self, part: f64) -> f64 {
+    pub(crate) fn percentile_ms(&mut self, part: f64) -> f64 {
         self.delays.sort_unstable();
         let at = (self.delays.len() as f64 * part) as usize;
         self.delays.get(at.min(self.delays.len().saturating_sub(1))).map_or(f64::NAN, |delay| f64::from(*delay) / 1e3)
+    }
+
+    /// Takes in what another run saw.
+    pub(crate) fn add(&mut self, other: Self) {
+        self.delivered += other.delivered;
+        self.expected += other.expected;
+        self.delays.extend(other.delays);
     }
 
     pub(crate) fn delays(mut self) -> String {

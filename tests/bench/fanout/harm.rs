@@ -12,6 +12,7 @@ use socket2::SockRef;
 use crate::{
     fleet::Fleet,
     peers::{Kind, Server},
+    spread::Spread,
 };
 
 const OTHERS: u32 = 500;
@@ -19,27 +20,55 @@ const ONLOOKERS: u32 = 100;
 /// Messages a second: enough to fill the socket of whoever does not read, and far from what the hub can do.
 const RATE: f64 = 1000.0;
 
-/// The delays of the others and the memory of the hub, without and with a browser that never reads.
-pub(crate) fn slow(time: Duration) -> Result<(), String> {
+/// What others see in one run.
+struct Seen {
+    p50_ms: f64,
+    p99_ms: f64,
+    middle_mb: f64,
+    end_mb: f64,
+    complete: bool,
+}
+
+/// The delays of the others and the memory of the hub, without and with a browser that never reads, by turns.
+pub(crate) fn slow(time: Duration, pairs: usize) -> Result<(), String> {
     println!(
-        "\n| of {OTHERS} browsers at {RATE} messages/s | the others' p50 / p99, ms | memory in the middle / at the end, MB |"
+        "\n{OTHERS} browsers at {RATE} messages/s for {} s, {pairs} pairs by turns; medians, lowest to highest\n\n\
+         | one more never reads | the others' p50, ms | the others' p99, ms | memory in the middle / at the end, MB |\n|---|---|---|---|",
+        time.as_secs_f64()
     );
-    println!("|---|---|---|");
-    for stuck in [false, true] {
-        let server = Server::start(Kind::Lockstep)?;
-        let mut fleet = Fleet::connect(&server, OTHERS)?;
-        let never_reads = if stuck { Some(never_reads(&server).map_err(|e| e.to_string())?) } else { None };
-        fleet.run(RATE, Duration::from_secs(1));
-        let first = fleet.run(RATE, time / 2);
-        let middle = server.memory_kilobytes() / 1024.0;
-        let second = fleet.run(RATE, time / 2);
-        let end = server.memory_kilobytes() / 1024.0;
-        let lost = if first.is_complete() && second.is_complete() { "" } else { " (not all arrived)" };
-        let who = if stuck { "one more that never reads" } else { "all read" };
-        println!("| {who} | {}, then {}{lost} | {middle:.1} / {end:.1} |", first.delays(), second.delays());
-        drop(never_reads);
+    let mut runs = [Vec::new(), Vec::new()];
+    for pair in 0..pairs {
+        for stuck in [pair % 2 == 1, pair % 2 == 0] {
+            runs[usize::from(stuck)].push(beside(time, stuck)?);
+        }
+    }
+    for (stuck, runs) in ["no", "yes"].iter().zip(&runs) {
+        let spread = |of: fn(&Seen) -> f64| Spread::of(runs.iter().map(of));
+        let lost = if runs.iter().all(|run| run.complete) { "" } else { " (not all arrived)" };
+        println!(
+            "| {stuck} | {:.1} | {:.1}{lost} | {:.1} / {:.1} |",
+            spread(|run| run.p50_ms),
+            spread(|run| run.p99_ms),
+            spread(|run| run.middle_mb).median,
+            spread(|run| run.end_mb).median
+        );
     }
     Ok(())
+}
+
+fn beside(time: Duration, stuck: bool) -> Result<Seen, String> {
+    let server = Server::start(Kind::Lockstep)?;
+    let mut fleet = Fleet::connect(&server, OTHERS)?;
+    let never_reads = if stuck { Some(never_reads(&server).map_err(|e| e.to_string())?) } else { None };
+    fleet.run(RATE, Duration::from_secs(1));
+    let mut first = fleet.run(RATE, time / 2);
+    let middle_mb = server.memory_kilobytes() / 1024.0;
+    let second = fleet.run(RATE, time / 2);
+    let end_mb = server.memory_kilobytes() / 1024.0;
+    drop(never_reads);
+    let complete = first.is_complete() && second.is_complete();
+    first.add(second);
+    Ok(Seen { p50_ms: first.percentile_ms(0.5), p99_ms: first.percentile_ms(0.99), middle_mb, end_mb, complete })
 }
 
 /// A browser that wants everything and takes nothing.

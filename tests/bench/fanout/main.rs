@@ -2,7 +2,8 @@
 //! on Node. `cargo bench --bench fanout` runs it all.
 //!
 //! ```text
-//! cargo bench --bench fanout -- [SERVER …] [slow] [idle] [--seconds N] [--browsers 100,1000,5000] [--no-most] [--idle-seconds N]
+//! cargo bench --bench fanout -- [SERVER …] [turns] [slow] [idle] [--seconds N] [--browsers 100,1000,5000] [--no-most]
+//!                               [--turns N] [--idle-seconds N]
 //! ```
 //!
 //! Server and load share this machine, so ratios carry over to others, and absolute times do not.
@@ -14,6 +15,9 @@ mod floor;
 mod harm;
 mod peers;
 mod rounds;
+#[path = "../spread.rs"]
+mod spread;
+mod turns;
 mod wire;
 
 use std::{
@@ -32,6 +36,8 @@ struct Arguments {
     /// How long each rate is kept up.
     time: Duration,
     idle: Duration,
+    /// How often servers take turns.
+    turns: usize,
     browsers: Vec<u32>,
     /// Whether the most deliveries are looked for, which takes half a minute each.
     most: bool,
@@ -43,6 +49,7 @@ fn arguments() -> Arguments {
         names: Vec::new(),
         time: Duration::from_secs(5),
         idle: Duration::from_secs(60),
+        turns: 5,
         browsers: vec![100, 1000, 5000],
         most: true,
     };
@@ -53,6 +60,7 @@ fn arguments() -> Arguments {
             "--bench" => {}
             "--seconds" => arguments.time = Duration::from_secs_f64(value().parse().expect("seconds")),
             "--idle-seconds" => arguments.idle = Duration::from_secs_f64(value().parse().expect("seconds")),
+            "--turns" => arguments.turns = value().parse().expect("a number of turns"),
             "--browsers" => {
                 arguments.browsers = value().split(',').map(|count| count.parse().expect("a number")).collect();
             }
@@ -75,8 +83,15 @@ fn main() {
     if !wanted.is_empty() {
         table(&wanted, &arguments);
     }
+    if wants("turns") {
+        turns::run(
+            &[Kind::FloorWs, Kind::Lockstep, Kind::Mosquitto],
+            arguments.turns,
+            arguments.time.min(Duration::from_secs(4)),
+        );
+    }
     if wants("slow")
-        && let Err(reason) = harm::slow(arguments.time.min(Duration::from_secs(8)))
+        && let Err(reason) = harm::slow(arguments.time.min(Duration::from_secs(4)), 4)
     {
         println!("\nA browser that never reads: not measured: {reason}");
     }

@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! cargo bench --bench mqtt -- [throughput] [latency] [idle] [slow] [--seconds N] [--rounds N] [--idle N]
-//!                            [--only SERVER] [--flows 1x1,50x1,1x100] [--qos 0,1,2]
+//!                            [--pairs N] [--only SERVER] [--flows 1x1,50x1,1x100] [--qos 0,1,2]
 //! ```
 //!
 //! Server and load share this machine, so ratios carry over to others, and absolute figures do not.
@@ -14,18 +14,24 @@ mod crowd;
 mod flow;
 mod latency;
 mod server;
+#[path = "../spread.rs"]
+mod spread;
 mod wire;
 
 use std::time::Duration;
 
+use crowd::Beside;
 use flow::{Flow, Plan};
 use server::{Kind, Server};
+use spread::Spread;
 
 struct Arguments {
     parts: Vec<String>,
     seconds: f64,
     rounds: usize,
     idle: usize,
+    /// How often it is measured without and with a subscriber that never reads.
+    pairs: usize,
     only: Option<String>,
     /// Publishers and subscribers.
     flows: Vec<(usize, usize)>,
@@ -39,6 +45,7 @@ fn arguments() -> Arguments {
         seconds: 3.0,
         rounds: 3000,
         idle: 5000,
+        pairs: 4,
         only: None,
         flows: vec![(1, 1), (50, 1), (1, 100)],
         qos: vec![0, 1, 2],
@@ -51,6 +58,7 @@ fn arguments() -> Arguments {
             "--seconds" => arguments.seconds = value().parse().expect("a number of seconds"),
             "--rounds" => arguments.rounds = value().parse().expect("a number of rounds"),
             "--idle" => arguments.idle = value().parse().expect("a number of clients"),
+            "--pairs" => arguments.pairs = value().parse().expect("a number of pairs"),
             "--only" => arguments.only = Some(value()),
             "--qos" => arguments.qos = value().split(',').map(|qos| qos.parse().expect("a QoS")).collect(),
             "--flows" => {
@@ -87,7 +95,7 @@ fn main() {
         idle(&kinds, arguments.idle);
     }
     if wants("slow") {
-        slow(&kinds, Duration::from_secs_f64(arguments.seconds) * 2);
+        slow(&kinds, Duration::from_secs_f64(arguments.seconds), arguments.pairs);
     }
 }
 
@@ -205,28 +213,48 @@ fn idle(kinds: &[Kind], count: usize) {
     }
 }
 
-fn slow(kinds: &[Kind], time: Duration) {
-    println!("\nA publisher at full speed for {} s, its reader, and others beside them\n", time.as_secs_f64());
+fn slow(kinds: &[Kind], time: Duration, pairs: usize) {
     println!(
-        "| server | a subscriber that never reads | the others' p50 / p99, µs | the reader gets, messages/s | it lost | memory in the middle / at the end, MB |"
+        "\nA publisher at full speed for {} s, its reader, and others beside them; {pairs} pairs, without and with a subscriber that never \
+         reads by turns; medians, lowest to highest\n",
+        time.as_secs_f64()
     );
-    println!("|---|---|---|---|---|---|");
+    println!(
+        "| server | one never reads | the others' p50, µs | the others' p99, µs | the reader gets, messages/s | it lost | memory in the \
+         middle / at the end, MB |"
+    );
+    println!("|---|---|---|---|---|---|---|");
     for kind in kinds {
-        for stuck in [false, true] {
-            match Server::start(*kind).and_then(|server| crowd::beside_flood(&server, time, stuck)) {
-                Ok(beside) => println!(
-                    "| {} | {} | {:.0} / {:.0} | {:.0} | {} | {:.0} / {:.0} |",
-                    kind.name(),
-                    if stuck { "yes" } else { "no" },
-                    beside.delay.p50,
-                    beside.delay.p99,
-                    beside.flood_per_second,
-                    beside.flood_lost,
-                    beside.memory_mb.0,
-                    beside.memory_mb.1
-                ),
-                Err(reason) => println!("| {} | {stuck} | not measured: {reason} |", kind.name()),
+        let mut runs = [Vec::new(), Vec::new()];
+        for pair in 0..pairs {
+            // Now this one first, now that one.
+            for stuck in [pair % 2 == 1, pair % 2 == 0] {
+                match Server::start(*kind).and_then(|server| crowd::beside_flood(&server, time, stuck)) {
+                    Ok(beside) => runs[usize::from(stuck)].push(beside),
+                    Err(reason) => println!("| {} | {stuck} | not measured: {reason} |", kind.name()),
+                }
             }
         }
+        let p99 = |runs: &[Beside]| Spread::of(runs.iter().map(|run| run.delay.p99));
+        for (stuck, runs) in ["no", "yes"].iter().zip(&runs) {
+            let spread = |of: fn(&Beside) -> f64| Spread::of(runs.iter().map(of));
+            println!(
+                "| {} | {stuck} | {:.0} | {:.0} | {:.0} | {} | {:.0} / {:.0} |",
+                kind.name(),
+                spread(|run| run.delay.p50),
+                p99(runs),
+                spread(|run| run.flood_per_second),
+                runs.iter().map(|run| run.flood_lost).sum::<u64>(),
+                spread(|run| run.memory_mb.0).median,
+                spread(|run| run.memory_mb.1).median
+            );
+        }
+        let [without, with] = runs.each_ref().map(|runs| p99(runs));
+        println!(
+            "\n{}: the median p99 with it is {:.2} times that without it; without it alone the runs differ by {:.2} times\n",
+            kind.name(),
+            with.median / without.median,
+            without.highest / without.lowest
+        );
     }
 }
