@@ -11,7 +11,10 @@ use std::{
 };
 
 use anyhow::{Context, bail};
-use tokio::sync::watch;
+use tokio::{
+    signal::unix::{Signal, SignalKind, signal},
+    sync::watch,
+};
 use tracing::{info, warn};
 
 use crate::{
@@ -74,10 +77,11 @@ pub fn until_told<F: Future<Output = anyhow::Result<()>>>(
     let stop = tokio_util::sync::CancellationToken::new();
     let running = command(stop.clone().cancelled_owned());
     let done = runtime.block_on(async {
+        let told_to_stop = told_to_stop()?;
         tokio::pin!(running);
         tokio::select! {
             done = &mut running => return done,
-            told = wait_for_signal() => told?,
+            () = told_to_stop => {}
         }
         stop.cancel();
         running.await
@@ -100,6 +104,10 @@ fn refuse_open_hub(config: &Config, policy: &Policy) -> anyhow::Result<()> {
 }
 
 async fn serve_async(config: Config, policy: Policy, ready_json: bool) -> anyhow::Result<Ended> {
+    // Before anything is told ready: a signal that nobody has asked for ends the process at once.
+    let told_to_stop = told_to_stop()?;
+    tokio::pin!(told_to_stop);
+    let mut hang_ups = signal(SignalKind::hangup())?;
     // Before anything counts: what is counted without a recorder is lost.
     let figures = Figures::keep().context("cannot keep figures")?;
     tokio::spawn(figures.clone().sort());
@@ -212,12 +220,10 @@ async fn serve_async(config: Config, policy: Policy, ready_json: bool) -> anyhow
         journal: journal.clone(),
         restart: asked,
     });
-    tell_ready(&config, http.addresses(), &mqtt_listening, ready_json)?;
+    tell_ready(&config, &http_listening, &mqtt_listening, ready_json)?;
     control::notify_service("READY=1");
 
-    let told_to_stop = wait_for_signal();
-    tokio::pin!(told_to_stop);
-    let mut ended = wait_for_end(&policy, &mut restarts, told_to_stop.as_mut()).await?;
+    let mut ended = wait_for_end(&policy, &mut restarts, &mut hang_ups, told_to_stop.as_mut()).await;
     control::notify_service("STOPPING=1");
     info!("stopping");
     drop(control);
@@ -376,21 +382,26 @@ fn new_boot_id() -> String {
     format!("{number:016x}")
 }
 
+/// Tells where everything listens; `http` and `mqtt` are addresses with whether they are TLS.
 fn tell_ready(
     config: &Config,
-    http: &[SocketAddr],
+    http: &[(SocketAddr, bool)],
     mqtt: &[(SocketAddr, bool)],
     ready_json: bool,
 ) -> anyhow::Result<()> {
-    let of =
-        |tls: bool| mqtt.iter().filter(|listener| listener.1 == tls).map(|listener| listener.0).collect::<Vec<_>>();
-    let (mqtt, mqtt_tls) = (of(false), of(true));
+    let of = |listening: &[(SocketAddr, bool)], tls: bool| {
+        listening.iter().filter(|listener| listener.1 == tls).map(|listener| listener.0).collect::<Vec<_>>()
+    };
+    let (http, http_tls) = (of(http, false), of(http, true));
+    let (mqtt, mqtt_tls) = (of(mqtt, false), of(mqtt, true));
     let mut out = io::stdout().lock();
     let first = |addresses: &[SocketAddr]| addresses.first().map(ToString::to_string);
     if ready_json {
-        let mut line = serde_json::json!({"ready": true, "http": first(http), "mqtt": first(&mqtt)});
-        if let Some(address) = first(&mqtt_tls) {
-            line["mqtt_tls"] = address.into();
+        let mut line = serde_json::json!({"ready": true, "http": first(&http), "mqtt": first(&mqtt)});
+        for (name, addresses) in [("http_tls", &http_tls), ("mqtt_tls", &mqtt_tls)] {
+            if let Some(address) = first(addresses) {
+                line[name] = address.into();
+            }
         }
         writeln!(out, "{line}")?;
     } else {
@@ -399,8 +410,15 @@ fn tell_ready(
         };
         let base = &config.base_path;
         writeln!(out, "Lockstep {} is ready.", env!("CARGO_PKG_VERSION"))?;
-        writeln!(out, "  dashboard  {}", listed(http, "http://", &format!("{base}/")))?;
+        for (addresses, scheme) in [(&http, "http://"), (&http_tls, "https://")] {
+            if !addresses.is_empty() {
+                writeln!(out, "  dashboard  {}", listed(addresses, scheme, &format!("{base}/")))?;
+            }
+        }
         writeln!(out, "  MQTT       {}   (3.1.1 and 5)", listed(&mqtt, "", ""))?;
+        if !mqtt_tls.is_empty() {
+            writeln!(out, "  with TLS   {}", listed(&mqtt_tls, "", ""))?;
+        }
         writeln!(out, "  data       {}", config.data_dir.display())?;
         if config.is_loopback_only() {
             writeln!(out, "Only this machine can reach it. `lockstep lan` lets phones, boxes and Home Assistant in.")?;
@@ -414,15 +432,14 @@ fn tell_ready(
 async fn wait_for_end(
     policy: &Policy,
     restarts: &mut tokio::sync::mpsc::Receiver<()>,
-    mut told_to_stop: Pin<&mut impl Future<Output = anyhow::Result<()>>>,
-) -> anyhow::Result<Ended> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut hang_up = signal(SignalKind::hangup())?;
+    hang_ups: &mut Signal,
+    mut told_to_stop: Pin<&mut impl Future<Output = ()>>,
+) -> Ended {
     loop {
         tokio::select! {
-            told = told_to_stop.as_mut() => return told.map(|()| Ended::Stopped),
-            Some(()) = restarts.recv() => return Ok(Ended::Restart),
-            _ = hang_up.recv() => match policy.reload() {
+            () = told_to_stop.as_mut() => return Ended::Stopped,
+            Some(()) = restarts.recv() => return Ended::Restart,
+            _ = hang_ups.recv() => match policy.reload() {
                 Ok(()) => info!("users and access rules were read again"),
                 Err(e) => warn!(error = %e, "users and access rules stay as they were"),
             },
@@ -430,15 +447,16 @@ async fn wait_for_end(
     }
 }
 
-async fn wait_for_signal() -> anyhow::Result<()> {
-    use tokio::signal::unix::{SignalKind, signal};
+/// Listens for SIGTERM and SIGINT from now on; the future is done when one of them came.
+fn told_to_stop() -> io::Result<impl Future<Output = ()>> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
-    Ok(())
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
 }
 
 fn bind_all(what: &str, addresses: &[SocketAddr], option: &str) -> anyhow::Result<Vec<TcpListener>> {

@@ -20,13 +20,13 @@ async fn get(hub: &Hub, path: &str) -> String {
 }
 
 /// The types by name, and the values by name and labels.
-struct Figures {
+pub(crate) struct Figures {
     types: BTreeMap<String, String>,
     values: BTreeMap<String, f64>,
 }
 
 impl Figures {
-    async fn of(hub: &Hub) -> Self {
+    pub(crate) async fn of(hub: &Hub) -> Self {
         let text = get(hub, "/metrics").await;
         assert!(text.starts_with("HTTP/1.1 200 "), "{text}");
         let (mut types, mut values) = (BTreeMap::new(), BTreeMap::new());
@@ -40,7 +40,12 @@ impl Figures {
         Self { types, values }
     }
 
-    fn value(&self, name: &str) -> f64 {
+    /// The value with this name and its labels, where there is one.
+    pub(crate) fn find(&self, name: &str) -> Option<f64> {
+        self.values.get(name).copied()
+    }
+
+    pub(crate) fn value(&self, name: &str) -> f64 {
         *self.values.get(name).unwrap_or_else(|| panic!("there is no {name} in {:?}", self.values))
     }
 }

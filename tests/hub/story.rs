@@ -168,6 +168,18 @@ async fn properties_of_mqtt_5_do_not_harm_a_reader_of_3_1_1() {
     assert_eq!(message.trim(), "Press Me!", "the hub serves on");
 }
 
+#[test]
+fn a_hub_that_is_told_something_as_soon_as_it_is_ready_does_it() {
+    for _ in 0..8 {
+        let hub = Hub::start();
+        // Reads its users again, and goes on.
+        assert!(std::process::Command::new("kill").args(["-HUP", &hub.pid().to_string()]).status().unwrap().success());
+        let (code, took) = hub.stop();
+        assert_eq!(code, Some(0), "an orderly stop");
+        assert!(took < Duration::from_secs(5), "{took:?}");
+    }
+}
+
 #[tokio::test]
 async fn a_stop_does_not_wait_for_connections_that_never_asked_anything() {
     let hub = Hub::start();

@@ -29,6 +29,8 @@ pub(crate) struct Hub {
     pub(crate) http: String,
     pub(crate) mqtt: String,
     pub(crate) data: PathBuf,
+    /// The line that says that it is ready.
+    pub(crate) ready: Value,
     folder: Option<tempfile::TempDir>,
 }
 
@@ -61,7 +63,7 @@ impl Hub {
         let ready: Value = serde_json::from_str(&line).unwrap_or_else(|e| panic!("not ready: {e}: {line}"));
         let address = |name: &str| ready[name].as_str().unwrap().to_owned();
         let (http, mqtt) = (address("http"), address("mqtt"));
-        Self { child, http, mqtt, data: data.to_owned(), folder: None }
+        Self { child, http, mqtt, data: data.to_owned(), ready, folder: None }
     }
 
     /// Takes the folder over, so that it outlives the hub.

@@ -344,10 +344,16 @@ impl Client {
         unsuback
     }
 
-    /// A ping, and everything that came before its answer is kept.
+    /// A ping; nothing comes before its answer.
     pub(super) async fn ping(&mut self) {
         self.send(0xc0, &[]).await;
         self.expect(PINGRESP).await;
+    }
+
+    /// The same where messages may come before the answer; they are kept.
+    pub(super) async fn ping_past_messages(&mut self) {
+        self.send(0xc0, &[]).await;
+        self.expect_past_messages(PINGRESP).await;
     }
 
     pub(super) async fn disconnect(mut self) {

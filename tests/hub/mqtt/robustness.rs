@@ -1,7 +1,7 @@
 //! Bytes that no client should send. Each costs its own connection and nobody else's.
 
 use super::{
-    client::{Client, Connect, framed},
+    client::{Client, Connect, DISCONNECT, Publish, framed},
     rig::{LIMIT, Rig},
 };
 
@@ -117,6 +117,68 @@ async fn mutated_sessions_hurt_only_themselves() {
     client.publish("after", "x", 0, false).await;
     assert_eq!(client.message().await.text(), "x");
     assert_eq!(rig.door.router_generation(), 0, "nothing from outside reaches the router");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_that_the_router_lapped_is_told_so() {
+    // A log that a single burst laps.
+    let rig = Rig::with(|settings| {
+        settings.limits.router_segment_bytes = 1_024;
+        settings.limits.router_segments = 2;
+    })
+    .await;
+    let mut fleeting = rig.v5("fleeting").await;
+    fleeting.subscribe("lap", 0).await;
+    let mut lasting = rig.connect(Connect::lasting("lasting", 100)).await;
+    lasting.subscribe("lap", 1).await;
+    let mut publisher = rig.v5("pub").await;
+    publisher.publish("lap", "first", 1, false).await;
+    for client in [&mut fleeting, &mut lasting] {
+        assert_eq!(client.message().await.text(), "first");
+    }
+    let mut burst = bytes::BytesMut::new();
+    for id in 1..=50_u16 {
+        let payload = format!("{id:01000}");
+        let publish = Publish { topic: "lap", payload: payload.as_bytes(), qos: 1, id, ..Publish::default() };
+        burst.extend_from_slice(&publisher.publish_bytes(&publish));
+    }
+    publisher.raw(&burst).await;
+    // Up to where it was told there is no gap.
+    let mut next = 1;
+    loop {
+        let packet = lasting.next().await.expect("the reason is lost");
+        if packet.kind == DISCONNECT {
+            assert_eq!(packet.body[0], 0x97);
+            break;
+        }
+        assert_eq!(
+            lasting.read_message(&packet).text(),
+            format!("{next:01000}"),
+            "something is missing without a word"
+        );
+        next += 1;
+    }
+    assert!(next <= 50, "nothing was lapped");
+    // Whoever comes back is served as before; where the rest of the burst lapped it again, it is told again.
+    let mut another = rig.v5("another").await;
+    crate::support::eventually("whoever comes back is served", async || {
+        let mut lasting = rig.connect(Connect::lasting("lasting", 100)).await;
+        another.publish("lap", "last", 1, false).await;
+        loop {
+            let packet = lasting.next().await.expect("the reason is lost");
+            if packet.kind == DISCONNECT {
+                return Err(packet);
+            }
+            let message = lasting.read_message(&packet);
+            lasting.acknowledge(&message).await;
+            if message.text() == "last" {
+                return Ok(());
+            }
+        }
+    })
+    .await;
+    // Whoever asked for no more than QoS 0 goes on.
+    while fleeting.message().await.text() != "last" {}
 }
 
 /// A small generator, so that a run can be repeated.

@@ -1,6 +1,9 @@
 //! SUBSCRIBE and UNSUBSCRIBE: options, retained values, shared subscriptions.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use super::{
     client::{Connect, PUBACK, Publish, SUBACK, put_string},
@@ -170,6 +173,72 @@ async fn what_was_retained_before_does_not_come_to_whoever_wants_nothing_old() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_wants_no_retained_values_gets_none() {
+    let rig = Rig::start().await;
+    let mut witness = rig.v5("witness").await;
+    witness.subscribe("never/#", 0).await;
+    let mut publisher = rig.v5("pub").await;
+    for topic in ["never/a", "never/b"] {
+        publisher.publish(topic, "old", 1, true).await;
+        // It is through the router, so that it is nothing but a retained value from now on.
+        assert_eq!(witness.message().await.topic, topic);
+    }
+    for connect in [Connect::v5("fleeting"), Connect::lasting("lasting", 100)] {
+        let mut client = rig.connect(connect).await;
+        // A new subscription, then the same one again, as it is and as one that is not new.
+        for (n, handling) in [SEND_NEVER, SEND_NEVER, SEND_IF_NEW].into_iter().enumerate() {
+            assert_eq!(client.subscribe_with(&[("never/#", handling | 2)], &[]).await, [2]);
+            let text = format!("live {n}");
+            publisher.publish("never/a", &text, 2, true).await;
+            let message = client.message().await;
+            assert_eq!((message.text(), message.retain, message.qos), (&*text, false, 2));
+        }
+        client.unsubscribe(&["never/#"]).await;
+        // Each filter of a SUBSCRIBE for itself.
+        let filters = [("never/a", SEND_NEVER), ("never/b", 0)];
+        assert_eq!(client.subscribe_with(&filters, &[]).await, [0, 0]);
+        let message = client.message().await;
+        assert_eq!((message.topic.as_str(), message.text(), message.retain), ("never/b", "old", true));
+        publisher.publish("never/a", "end", 1, false).await;
+        assert_eq!(client.message().await.text(), "end");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_published_between_subscribe_and_suback_comes_once_and_behind_it() {
+    // Nobody replaces the router while it hangs.
+    let rig = Rig::with(|settings| settings.limits.router_timeout = Duration::from_secs(600)).await;
+    for connect in [Connect::v5("five"), Connect::v311("three"), Connect::lasting("lasting", 100)] {
+        let mut client = rig.connect(connect.clone()).await;
+        // It has its link to the router already: the new subscription alone waits.
+        client.subscribe("elsewhere", 0).await;
+        let mut publisher = rig.v5("pub").await;
+        publisher.publish("late/x", "before", 1, false).await;
+        rig.door.probe().round_trip().await.unwrap();
+        let hanging = rig.door.hang_router().await;
+        let mut body = bytes::BytesMut::from(if connect.v5 { &[0, 9, 0][..] } else { &[0, 9][..] });
+        put_string(&mut body, b"late/+");
+        body.extend_from_slice(&[2]);
+        client.send(0x82, &body).await;
+        client.ping().await;
+        for n in 0..20 {
+            publisher.publish("late/x", &n.to_string(), 1 + n % 2, false).await;
+        }
+        // There is no SUBACK yet: the next packet is the answer to this.
+        client.ping().await;
+        drop(hanging);
+        client.expect(SUBACK).await;
+        for n in 0..20 {
+            let message = client.message().await;
+            assert_eq!((message.text(), message.qos), (&*n.to_string(), 1 + n % 2), "{connect:?}");
+        }
+        publisher.publish("late/x", "end", 1, false).await;
+        assert_eq!(client.message().await.text(), "end", "something came twice");
+    }
+    assert_eq!(rig.door.router_generation(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn subscription_identifiers_come_back() {
     let rig = Rig::start().await;
     let mut client = rig.v5("client").await;
@@ -267,23 +336,19 @@ async fn no_local_on_a_shared_subscription_is_a_protocol_error() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_brokers_own_numbers_are_there_at_once_and_hash_does_not_match_them() {
     let rig = Rig::start().await;
-    let mut client = rig.v5("client").await;
     crate::support::eventually("$SYS has values", async || {
-        client.subscribe("$SYS/broker/version", 0).await;
-        match client.within(std::time::Duration::from_millis(200)).await {
+        let mut early = rig.v5("early").await;
+        early.subscribe("$SYS/broker/version", 0).await;
+        early.ping_past_messages().await;
+        match early.within(Duration::ZERO).await {
             Some(packet) => {
-                assert!(client.read_message(&packet).text().starts_with("lockstep "));
+                assert!(early.read_message(&packet).text().starts_with("lockstep "));
                 Ok(())
             }
             None => Err("nothing"),
         }
     })
     .await;
-    client.subscribe("$SYS/#", 0).await;
-    let mut topics = BTreeSet::new();
-    while let Some(packet) = client.within(super::rig::QUIET).await {
-        topics.insert(client.read_message(&packet).topic);
-    }
     // Every name that mosquitto 2.0 has, but for `heap/…`.
     let plain = "bytes/received bytes/sent clients/active clients/connected clients/disconnected clients/expired clients/inactive \
         clients/maximum clients/total messages/received messages/sent messages/stored publish/bytes/received publish/bytes/sent \
@@ -295,13 +360,22 @@ async fn the_brokers_own_numbers_are_there_at_once_and_hash_does_not_match_them(
         loads.split_whitespace().flat_map(|load| ["1min", "5min", "15min"].map(|span| format!("load/{load}/{span}")));
     let names =
         plain.split_whitespace().map(|name| name.replace("retained_messages", "retained messages")).chain(loads);
-    for name in names {
-        assert!(topics.contains(&format!("$SYS/broker/{name}")), "{name} is missing of {topics:?}");
+    let mut missing: BTreeSet<String> = names.map(|name| format!("$SYS/broker/{name}")).collect();
+    let mut client = rig.v5("client").await;
+    client.subscribe("$SYS/#", 0).await;
+    while !missing.is_empty() {
+        let packet = client.within(super::rig::LIMIT).await.unwrap_or_else(|| panic!("{missing:?} are missing"));
+        missing.remove(&client.read_message(&packet).topic);
     }
     let mut all = rig.v5("all").await;
     all.subscribe("#", 0).await;
-    while let Some(packet) = all.within(super::rig::QUIET).await {
-        let topic = all.read_message(&packet).topic;
+    // What is retained comes before what is published behind the SUBACK.
+    client.publish("marker", "x", 0, false).await;
+    loop {
+        let topic = all.message().await.topic;
         assert!(!topic.starts_with('$'), "# matched {topic}");
+        if topic == "marker" {
+            break;
+        }
     }
 }
