@@ -26,7 +26,7 @@ use crate::{
     engine::{self, Engine, StoreHealth},
     figures::Figures,
     http, link, listen, mqtt,
-    policy::{self, Invitations, Policy},
+    policy::{self, Invitations, Logins, Policy},
     store::{Journal, JournalHandle},
     tls,
 };
@@ -142,6 +142,7 @@ async fn serve_async(config: Config, policy: Policy, ready_json: bool) -> anyhow
     let link_side =
         |engine: &mut Engine| link::HubSide::Inside { engine: handle.clone(), outlet: engine.outlet_for("link") };
     let link_side = config.link.as_ref().map(|settings| (settings, link_side(&mut engine)));
+    let logins = Logins::lasting(config.http_limits.logins, restored.logins);
     let put_back = restored.values.iter().filter(|value| engine.puts_back(value)).count();
     let interest = Arc::default();
     let (keeper, keeps) = engine::Keeper::new(Arc::clone(&interest), restored.starts);
@@ -186,6 +187,8 @@ async fn serve_async(config: Config, policy: Policy, ready_json: bool) -> anyhow
         http::Settings {
             metrics: Some(metrics_text(figures, &door)),
             history: Some(history_source(&journal)),
+            keep_logins: Some(login_keeper(&journal, &logins)),
+            logins,
             invitations: Some(invitation_taker(&invitations, &clock)),
             ..http_settings(&config, &boot, policy.clone(), &door)
         },
@@ -328,6 +331,14 @@ fn history_source(journal: &JournalHandle) -> http::HistorySource {
             Box::pin(async move { journal.forget_room(room).await })
         }),
     }
+}
+
+fn login_keeper(journal: &JournalHandle, logins: &Logins) -> http::LoginKeeper {
+    let (journal, logins) = (journal.clone(), logins.clone());
+    Arc::new(move || {
+        let (journal, logins) = (journal.clone(), logins.clone());
+        Box::pin(async move { journal.keep_logins(logins).await })
+    })
 }
 
 fn invitation_taker(invitations: &Invitations, clock: &Clock) -> http::InvitationTaker {

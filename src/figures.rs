@@ -88,6 +88,12 @@ pub const FIGURES: &[Figure] = &[
         "Commands and publishes that were rejected, by the code of the reason.",
     ),
     figure("lockstep_login_failures_total", Counter, "Logins with a wrong name or password, over every protocol."),
+    figure("lockstep_logins", Gauge, "Who is logged in: browsers and scripts with a token."),
+    figure(
+        "lockstep_logins_displaced_total",
+        Counter,
+        "Logins that ended because their user, or all users together, had too many.",
+    ),
     figure(
         "lockstep_journal_commit_seconds",
         Histogram,

@@ -26,8 +26,8 @@ use std::{net::SocketAddr, sync::Arc};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub use settings::{
-    BoxFuture, ByteStream, HistorySource, InvitationTaker, Limits, MetricsText, MqttAcceptor, MqttConnection,
-    RouterProbe, Settings, TlsAcceptor,
+    BoxFuture, ByteStream, HistorySource, InvitationTaker, Limits, LoginKeeper, MetricsText, MqttAcceptor,
+    MqttConnection, RouterProbe, Settings, TlsAcceptor,
 };
 
 use self::{
@@ -49,7 +49,6 @@ struct Shared {
     fanout: Fanout,
     clock: Clock,
     guard: Guard,
-    logins: login::Logins,
     assets: assets::Assets,
     tasks: TaskTracker,
     stop: CancellationToken,
@@ -113,7 +112,6 @@ pub fn start_with_socketio(
     let (fanout, receivers) = Fanout::new(outlets.len());
     let shared = Arc::new(Shared {
         guard: Guard::new(&settings),
-        logins: login::Logins::default(),
         assets: assets::Assets::default(),
         browsers: Arc::new(tokio::sync::Semaphore::new(settings.limits.browsers_max)),
         probing: tokio::sync::Mutex::new(()),
@@ -124,6 +122,7 @@ pub fn start_with_socketio(
         tasks: TaskTracker::new(),
         stop: CancellationToken::new(),
     });
+    shared.tasks.spawn(login::look_after(Arc::clone(&shared)));
     for (outlet, commands) in outlets.into_iter().zip(receivers) {
         let shared_too = Arc::clone(&shared);
         shared.tasks.spawn(async move {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::raw::RawHttp;
-use crate::http::Limits;
+use crate::{http::Limits, policy::LoginLimits};
 
 /// The most writers that are taken by themselves: more threads than that are for others.
 const WRITERS_DEFAULT_MAX: usize = 4;
@@ -22,6 +22,8 @@ pub(super) fn limits(raw: &RawHttp, fault: &mut dyn FnMut(&str, String)) -> Limi
     check("browsers_max", limits.browsers_max as u64, 1, 1_000_000);
     check("message_bytes_max", limits.message_bytes_max as u64, 1_024, 16 << 20);
     check("filters_max", limits.filters_max as u64, 1, 10_000);
+    check("logins_max", limits.logins_max as u64, 1, 1_000_000);
+    check("logins_per_user_max", limits.logins_per_user_max as u64, 1, 1_000_000);
     check("frames_per_second_max", limits.frames_per_second_max.into(), 1, 1_000_000);
     check("slider_interval_ms", limits.slider_interval_ms, 1, 10_000);
     check("header_timeout_ms", limits.header_timeout_ms, 100, 600_000);
@@ -31,6 +33,7 @@ pub(super) fn limits(raw: &RawHttp, fault: &mut dyn FnMut(&str, String)) -> Limi
         browsers_max: limits.browsers_max,
         frame_bytes_max: limits.message_bytes_max,
         filters_max: limits.filters_max,
+        logins: LoginLimits { logins_max: limits.logins_max, per_user_max: limits.logins_per_user_max },
         publishes_per_second_max: limits.frames_per_second_max,
         slider_interval: Duration::from_millis(limits.slider_interval_ms),
         header_read_timeout: Duration::from_millis(limits.header_timeout_ms),

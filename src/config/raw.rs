@@ -52,6 +52,8 @@ pub(super) struct RawHttpLimits {
     pub(super) browsers_max: usize,
     pub(super) message_bytes_max: usize,
     pub(super) filters_max: usize,
+    pub(super) logins_max: usize,
+    pub(super) logins_per_user_max: usize,
     pub(super) frames_per_second_max: u32,
     pub(super) slider_interval_ms: u64,
     pub(super) header_timeout_ms: u64,

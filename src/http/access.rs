@@ -63,8 +63,7 @@ async fn find(shared: &Shared, headers: &HeaderMap, ends: Option<Ends>) -> Resul
         let (scheme, value) = given.split_once(' ').unwrap_or((given, ""));
         let unknown = || Problem::new(StatusCode::UNAUTHORIZED, "This token is not known, or not any more.");
         if scheme.eq_ignore_ascii_case("bearer") {
-            let user = shared.logins.user_of(value.trim(), shared.clock.now().mono).ok_or_else(unknown)?;
-            return policy.known_user(&user).ok_or_else(unknown);
+            return shared.logged_in(value.trim()).ok_or_else(unknown);
         }
         if scheme.eq_ignore_ascii_case("basic") {
             let bad = || Problem::new(StatusCode::BAD_REQUEST, "This is no user and password.");
@@ -81,8 +80,7 @@ async fn find(shared: &Shared, headers: &HeaderMap, ends: Option<Ends>) -> Resul
         }
         return Err(Problem::new(StatusCode::UNAUTHORIZED, "`Authorization` is `Bearer` or `Basic` here."));
     }
-    let user = login::cookie(headers).and_then(|token| shared.logins.user_of(token, shared.clock.now().mono));
-    if let Some(identity) = user.and_then(|user| policy.known_user(&user)) {
+    if let Some(identity) = login::cookie(headers).and_then(|token| shared.logged_in(token)) {
         return Ok(identity);
     }
     Ok(policy.anonymous(None)?)

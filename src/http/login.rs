@@ -1,13 +1,9 @@
 //! Logging in and out: a form for people, a token for scripts.
 //!
-//! A login is a random token; the hub knows its hash and whose it is. The browser keeps it in a cookie that scripts cannot
-//! read and that foreign pages cannot send. Passwords are the policy's.
+//! The browser keeps its token in a cookie that scripts cannot read and that foreign pages cannot send. Passwords and what a
+//! token is worth are the policy's.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::{collections::HashMap, sync::Arc};
 
 use axum::{
     Json,
@@ -16,73 +12,47 @@ use axum::{
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{Html, IntoResponse as _, Response},
 };
-use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD as BASE64};
 use serde::{Deserialize, Serialize};
-use sha1::{Digest as _, Sha1};
 use utoipa::ToSchema;
 
 use super::{Shared, problem::Problem, server::Ends};
-use crate::{
-    domain::time::Mono,
-    policy::{Credentials, Denied, Identity},
-};
+use crate::policy::{Credentials, Denied, Identity, LOGIN_LASTS};
 
 /// The cookie's name.
 const COOKIE: &str = "lockstep_login";
-/// How long a login lasts without being used.
-const LOGIN_LASTS: Duration = Duration::from_secs(30 * 24 * 3600);
-/// How many logins there may be; the one that was used longest ago goes.
-const LOGINS_MAX: usize = 10_000;
-/// Bytes of randomness in a token.
-const TOKEN_BYTES: usize = 32;
 
-/// Who is logged in.
-#[derive(Debug, Default)]
-pub(super) struct Logins(Mutex<HashMap<[u8; 20], Login>>);
-
-#[derive(Debug)]
-struct Login {
-    user: Arc<str>,
-    used_at: Mono,
-}
-
-impl Logins {
-    /// A new token of `user`; none where the system has no randomness.
-    fn add(&self, user: &str, now: Mono) -> Option<String> {
-        let mut bytes = [0; TOKEN_BYTES];
-        getrandom::fill(&mut bytes).ok()?;
-        let token = BASE64.encode(bytes);
-        let mut logins = self.logins();
-        logins.retain(|_, login| now.since(login.used_at) < LOGIN_LASTS);
-        if logins.len() >= LOGINS_MAX {
-            let oldest = logins.iter().min_by_key(|(_, login)| login.used_at).map(|(key, _)| *key);
-            oldest.and_then(|key| logins.remove(&key));
+impl Shared {
+    /// Whose login `token` is, and what they may do now.
+    pub(super) fn logged_in(&self, token: &str) -> Option<Identity> {
+        let (identity, changed) = self.settings.logins.find(token, &self.settings.policy, self.clock.now());
+        if changed && let Some(keep) = &self.settings.keep_logins {
+            // That a login was used, or cannot be used any more, is true whenever it is on disk.
+            self.tasks.spawn(keep());
         }
-        logins.insert(key(&token), Login { user: user.into(), used_at: now });
-        Some(token)
+        identity
     }
 
-    /// Whose `token` is.
-    pub(super) fn user_of(&self, token: &str, now: Mono) -> Option<Arc<str>> {
-        let mut logins = self.logins();
-        let login = logins.get_mut(&key(token)).filter(|login| now.since(login.used_at) < LOGIN_LASTS)?;
-        login.used_at = now;
-        Some(Arc::clone(&login.user))
-    }
-
-    fn remove(&self, token: &str) {
-        self.logins().remove(&key(token));
-    }
-
-    fn logins(&self) -> MutexGuard<'_, HashMap<[u8; 20], Login>> {
-        // Entries are whole between two statements.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Writes down what changed of the logins; a disk that fails keeps nobody out, and is told of by the journal.
+    async fn keep_logins(&self) {
+        if let Some(keep) = &self.settings.keep_logins
+            && let Err(reason) = keep().await
+        {
+            tracing::warn!(reason, "a login or a logout is not on disk yet");
+        }
     }
 }
 
-/// A token's hash: looking it up takes as long whatever the token is. 256 bits of randomness need no slow hash.
-fn key(token: &str) -> [u8; 20] {
-    Sha1::digest(token.as_bytes()).into()
+/// Ends the logins of users who are gone or have another password, at the start and whenever the policy is read anew.
+pub(super) async fn look_after(shared: Arc<Shared>) {
+    let mut reloads = shared.settings.policy.reloads();
+    loop {
+        shared.settings.logins.look_through(&shared.settings.policy, shared.clock.now());
+        shared.keep_logins().await;
+        tokio::select! {
+            () = shared.stop.cancelled() => return,
+            () = reloads.next() => {}
+        }
+    }
 }
 
 /// The token in the cookies of a request.
@@ -119,8 +89,8 @@ pub(super) struct LoggedIn {
     role: &'static str,
     /// The only room of a guest.
     room: Option<String>,
-    /// What scripts send as `Authorization: Bearer …`; browsers have it in a cookie. It ends with the hub, or after 30 days
-    /// without use.
+    /// What scripts send as `Authorization: Bearer …`; browsers have it in a cookie. It outlasts restarts of the hub
+    /// and ends with a logout, with another password, or after 30 days without use.
     token: String,
 }
 
@@ -144,7 +114,7 @@ pub(super) async fn login(
         Some(code) => invited(&shared, &code)?,
         None => check(&shared, body.user, body.password, body.room, body.pin, *ends).await?,
     };
-    let (name, token) = enter(&shared, &identity)?;
+    let (name, token) = enter(&shared, &identity).await?;
     let cookie = set_cookie(&shared, &token, &headers, *ends);
     let room = identity.room().map(ToString::to_string);
     let body = Json(LoggedIn { name, role: identity.role().as_str(), room, token });
@@ -160,8 +130,9 @@ pub(super) async fn logout(
 ) -> Response {
     let bearer = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()?.split_once(' '));
     for token in bearer.map(|(_, token)| token).into_iter().chain(cookie(&headers)) {
-        shared.logins.remove(token);
+        shared.settings.logins.leave(token);
     }
+    shared.keep_logins().await;
     let expired = format!("{}; Max-Age=0", set_cookie(&shared, "", &headers, *ends));
     (StatusCode::NO_CONTENT, [(header::SET_COOKIE, expired)]).into_response()
 }
@@ -181,9 +152,11 @@ pub(super) async fn submit(
     let mut fields: HashMap<_, _> = form_urlencoded::parse(&body).into_owned().collect();
     let mut take = |name| fields.remove(name).filter(|value| !value.is_empty());
     let (user, password, room, pin) = (take("user"), take("password"), take("room"), take("pin"));
-    let identity = check(&shared, user, password, room, pin, *ends).await;
-    let entered = identity.and_then(|identity| Ok((enter(&shared, &identity)?.1, identity)));
-    match entered {
+    let entered = async {
+        let identity = check(&shared, user, password, room, pin, *ends).await?;
+        Ok::<_, Problem>((enter(&shared, &identity).await?.1, identity))
+    };
+    match entered.await {
         Ok((token, identity)) => {
             let cookie = set_cookie(&shared, &token, &headers, *ends);
             let there = identity.room().map_or_else(|| "./".to_owned(), |room| format!("./?room={room}"));
@@ -217,10 +190,11 @@ fn invited(shared: &Shared, code: &str) -> Result<Identity, Problem> {
     shared.settings.policy.known_user(&user).ok_or_else(unknown)
 }
 
-fn enter(shared: &Shared, identity: &Identity) -> Result<(String, String), Problem> {
+async fn enter(shared: &Shared, identity: &Identity) -> Result<(String, String), Problem> {
     let name = identity.user().unwrap_or_default();
-    let token = shared.logins.add(name, shared.clock.now().mono);
+    let token = shared.settings.logins.enter(identity, &shared.settings.policy, shared.clock.now());
     let token = token.ok_or_else(|| Problem::new(StatusCode::SERVICE_UNAVAILABLE, "No token can be made."))?;
+    shared.keep_logins().await;
     Ok((name.to_owned(), token))
 }
 

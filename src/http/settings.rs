@@ -12,7 +12,7 @@ use tokio::{
 
 use crate::{
     domain::history::{HistoryPage, HistoryQuery},
-    policy::Policy,
+    policy::{LoginLimits, Logins, Policy},
 };
 
 /// What bounds the HTTP side.
@@ -26,6 +26,8 @@ pub struct Limits {
     pub frame_bytes_max: usize,
     /// Filters that one browser may subscribe to.
     pub filters_max: usize,
+    /// How many may be logged in, and how often one user.
+    pub logins: LoginLimits,
     /// Frames that one browser may send in a second, on average; so many at once too.
     pub publishes_per_second_max: u32,
     /// How often a slider of the dashboard sends while it is dragged.
@@ -45,6 +47,7 @@ impl Default for Limits {
             browsers_max: 10_000,
             frame_bytes_max: 64 << 10,
             filters_max: 64,
+            logins: LoginLimits::default(),
             publishes_per_second_max: 200,
             slider_interval: Duration::from_millis(50),
             header_read_timeout: Duration::from_secs(10),
@@ -73,6 +76,10 @@ pub struct Settings {
     pub allowed_origins: Vec<String>,
     /// Who may do what.
     pub policy: Policy,
+    /// Who is logged in.
+    pub logins: Logins,
+    /// Writes down what changed of them; without it they end with the hub.
+    pub keep_logins: Option<LoginKeeper>,
     /// Takes the code of an invitation, once, and returns the user who is invited.
     pub invitations: Option<InvitationTaker>,
     /// What bounds it.
@@ -100,6 +107,8 @@ impl Settings {
             allowed_hosts: Vec::new(),
             allowed_origins: Vec::new(),
             policy,
+            logins: Logins::default(),
+            keep_logins: None,
             invitations: None,
             limits: Limits::default(),
             mqtt_ws: None,
@@ -158,6 +167,9 @@ pub type TlsAcceptor = Arc<dyn Fn(TcpStream) -> BoxFuture<std::io::Result<Box<dy
 
 /// What takes the code of an invitation.
 pub type InvitationTaker = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
+
+/// What writes down the changes of the logins; its future ends when they are on disk, or says in a sentence why not.
+pub type LoginKeeper = Arc<dyn Fn() -> BoxFuture<Result<(), String>> + Send + Sync>;
 
 /// What goes through the MQTT router and back.
 pub type RouterProbe = Arc<dyn Fn() -> BoxFuture<Result<(), String>> + Send + Sync>;

@@ -9,6 +9,7 @@ mod checks;
 mod guests;
 mod identity;
 mod invitations;
+mod logins;
 mod users;
 
 use std::{
@@ -26,6 +27,9 @@ use checks::Checks;
 use guests::Guests;
 pub use identity::{Identity, ReadRights, Role};
 pub use invitations::{INVITATION_LASTS, Invitations};
+pub use logins::{
+    LOGIN_LASTS, Login, LoginChange, LoginChanges, LoginLimits, Logins, PasswordMark, TokenHash, note_login_change,
+};
 pub use users::{User, Users, hash_password};
 
 use crate::domain::id::Id;

@@ -17,6 +17,7 @@ use redb::{
 
 use super::{
     kept::{self, KeptChanges},
+    logins,
     record::{read_value, write_value},
 };
 use crate::{
@@ -26,6 +27,7 @@ use crate::{
         topic::Topic,
     },
     engine::RestoredOwner,
+    policy::{Login, LoginChanges, TokenHash, note_login_change},
 };
 
 /// The version of the tables; a file with a greater one was written by a newer hub.
@@ -147,6 +149,8 @@ pub struct Restored {
     pub starts: u64,
     /// What is kept for MQTT sessions.
     pub sessions: Vec<RestoredOwner>,
+    /// Who was logged in.
+    pub logins: Vec<(TokenHash, Login)>,
 }
 
 /// What one commit writes: the latest of everything that changed.
@@ -156,6 +160,8 @@ pub(super) struct Changes {
     pub(super) retained: HashMap<Topic, Publication>,
     /// What changed for MQTT sessions.
     pub(super) kept: KeptChanges,
+    /// What changed of the logins.
+    pub(super) logins: LoginChanges,
     /// Finished phases to append, oldest first.
     pub(super) history: Vec<HistoryEntry>,
     /// Finished phases that ended before this are to go, in Unix milliseconds.
@@ -171,6 +177,7 @@ impl Changes {
     pub(super) fn is_empty(&self) -> bool {
         self.retained.is_empty()
             && self.kept.is_empty()
+            && self.logins.is_empty()
             && self.history.is_empty()
             && self.history_cutoff.is_none()
             && self.history_forgotten.is_empty()
@@ -183,6 +190,10 @@ impl Changes {
             self.retained.entry(topic).or_insert(value);
         }
         self.kept.put_beneath(older.kept);
+        let newer = std::mem::replace(&mut self.logins, older.logins);
+        for (token, change) in newer {
+            note_login_change(&mut self.logins, token, change);
+        }
         let newer = std::mem::replace(&mut self.history, older.history);
         self.history.retain(|line| !self.history_forgotten.contains(&line.room));
         self.history.extend(newer);
@@ -343,6 +354,7 @@ fn create(path: &Path) -> Result<(), OpenError> {
         transaction.open_table(RETAINED)?;
         transaction.open_table(HISTORY)?;
         kept::make_tables(&transaction)?;
+        logins::make_table(&transaction)?;
         transaction.commit()?;
         Ok(())
     })();
@@ -418,6 +430,7 @@ fn boot(path: &Path, database: &Database) -> Result<Meta, OpenError> {
             table.insert(COMMITS_KEY, meta.commits)?;
         }
         kept::make_tables(&transaction)?;
+        logins::make_table(&transaction)?;
         transaction.commit()?;
         Ok(())
     })()
@@ -431,6 +444,7 @@ fn load(path: &Path, database: &Database, meta: &Meta) -> Result<Restored, OpenE
         Ok(Restored {
             values: reader.values()?,
             sessions: kept::read(&reader.transaction)?,
+            logins: logins::read(&reader.transaction)?,
             revision: meta.revision_ceiling,
             starts: meta.starts,
         })
@@ -458,6 +472,7 @@ fn write(database: &Database, changes: &Changes, commits: u64, lines: u64) -> Re
         }
     }
     kept::write(&transaction, &changes.kept)?;
+    logins::write(&transaction, &changes.logins)?;
     write_history(&transaction, changes, commits, lines)?;
     transaction.commit()?;
     Ok(())
@@ -561,7 +576,7 @@ impl StoreReader {
         Ok(page)
     }
 
-    /// Copies everything into a new file at `path`, which must not exist; there it is whole or not at all.
+    /// Copies everything but the logins into a new file at `path`, which must not exist; there it is whole or not at all.
     pub(super) fn copy_to(&self, path: &Path) -> Result<(), StoreError> {
         let fresh = path.with_extension("part");
         let copied = self.copy_into(&fresh).and_then(|()| Ok(fs::hard_link(&fresh, path)?));

@@ -32,6 +32,7 @@ use crate::{
         publication::{Level, Qos},
     },
     engine::{Interest, JournalEntry, KeepRequest, Keeper, Keeps, REVISION_BLOCK, Settled, StoreHealth},
+    policy::{Logins, note_login_change},
 };
 
 /// How many requests may wait for the journal before whoever asks has to wait.
@@ -191,7 +192,15 @@ impl JournalHandle {
         self.ask(|reply| Request::ForgetRoom { room, reply }).await
     }
 
-    /// Writes a copy of everything to `path`, which must not exist: whole or not at all.
+    /// Writes down what has changed of `logins`; done when it is on disk. Where the disk fails it is written as soon as that works again.
+    ///
+    /// # Errors
+    /// A sentence, when the disk fails or the hub stops before that.
+    pub async fn keep_logins(&self, logins: Logins) -> Result<(), String> {
+        self.ask(|reply| Request::Logins { logins, reply }).await
+    }
+
+    /// Writes a copy of everything but the logins to `path`, which must not exist: whole or not at all.
     ///
     /// # Errors
     /// A sentence that says why there is no copy.
@@ -241,6 +250,7 @@ enum Request {
     Flush { reply: oneshot::Sender<()> },
     Forget { before: i64 },
     ForgetRoom { room: String, reply: oneshot::Sender<()> },
+    Logins { logins: Logins, reply: oneshot::Sender<()> },
     Stop { reply: oneshot::Sender<()> },
 }
 
@@ -456,6 +466,12 @@ impl Collector {
             Request::ForgetRoom { room, reply } => {
                 self.changes.history.retain(|line| line.room != room);
                 self.changes.history_forgotten.insert(room);
+                self.wait(Waiting::Request(reply));
+            }
+            Request::Logins { logins, reply } => {
+                for (token, change) in logins.take_changes() {
+                    note_login_change(&mut self.changes.logins, token, change);
+                }
                 self.wait(Waiting::Request(reply));
             }
             // Taken by the loop.

@@ -1,4 +1,4 @@
-//! What lasts: the retained tree, the history of finished phases and the MQTT sessions, in one file.
+//! What lasts: the retained tree, the history of finished phases, the MQTT sessions and the logins, in one file.
 //!
 //! What a value means does not belong here, nor when a sender is answered beyond «it is on disk now». Types of redb appear in
 //! `file` alone.
@@ -7,6 +7,7 @@ mod backup;
 mod file;
 mod journal;
 mod kept;
+mod logins;
 mod record;
 
 pub use backup::{Restoration, RestoreError, restore};

@@ -9,6 +9,7 @@ mod flood;
 mod history;
 mod http;
 mod link;
+mod logins;
 mod mqtt;
 mod socketio;
 mod story;

@@ -76,6 +76,7 @@ pub(super) async fn metrics(State(shared): State<Arc<Shared>>, _: Access) -> Res
     let nothing = || Problem::new(StatusCode::NOT_FOUND, "Figures are turned off.");
     let text = shared.settings.metrics.clone().ok_or_else(nothing)?;
     metrics::gauge!("lockstep_engine_credit_used_ratio").set(shared.engine.credit_used());
+    metrics::gauge!("lockstep_logins").set(shared.settings.logins.count() as f64);
     if let Ok(sizes) = shared.engine.sizes().await {
         metrics::gauge!("lockstep_retained_topics").set(sizes.retained as f64);
         metrics::gauge!("lockstep_retained_bytes").set(sizes.retained_bytes as f64);

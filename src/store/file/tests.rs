@@ -279,7 +279,8 @@ fn a_copy_holds_everything_and_is_put_back() {
     let (path, backup) = (folder.path().join("hub/lockstep.redb"), folder.path().join("backup"));
     let (mut file, _) = open(&path).expect("a new file");
     let (queues, kept) = crate::store::kept::tests::queued("a/b");
-    file.commit(&Changes { kept, history: vec![line("main", 10)], ..set("a", "old") }).expect("a commit");
+    let logins = crate::store::logins::tests::made(1);
+    file.commit(&Changes { kept, logins, history: vec![line("main", 10)], ..set("a", "old") }).expect("a commit");
     let reader = file.reader().expect("a reader");
     file.commit(&set("a", "new")).expect("a commit");
     reader.copy_to(&backup).expect("a copy");
@@ -293,6 +294,7 @@ fn a_copy_holds_everything_and_is_put_back() {
     let (mut file, restored) = open(&path).expect("the file");
     assert_eq!(restored.values, [value("a", "old")]);
     assert_eq!(restored.sessions, queues);
+    assert_eq!(restored.logins, [], "who logged out since must not be back");
     let query = HistoryQuery { room: "main".into(), from: 0, until: 99, after: None, entries_max: 9 };
     assert_eq!(file.reader().expect("a reader").history(&query).expect("entries").entries.len(), 1);
     drop(file);

@@ -153,6 +153,25 @@ async fn a_reload_ends_the_connections_of_those_whose_rights_changed() {
     assert_eq!(anna.frame().await["type"], "pong");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn another_password_ends_the_logins_at_the_next_reload() {
+    let house = house(None);
+    let rig = Rig::start_for(house.policy.clone(), |_| {}).await;
+    let ((_, anna), (_, vera)) = (log_in(&rig, "anna").await, log_in(&rig, "vera").await);
+    let file = house.folder.path().join("users");
+    let mut users = Users::read(&file).unwrap();
+    users.set(User { name: "anna".to_owned(), role: Role::Member, hash: hash_password(b"new").unwrap() }).unwrap();
+    users.write(&file).unwrap();
+    let rooms = |token: &str| {
+        let headers = format!("Authorization: Bearer {token}\n");
+        let rig = &rig;
+        async move { status(&call(rig, "GET", "/api/v1/rooms", &headers, &Value::Null).await).to_owned() }
+    };
+    assert_eq!(rooms(&anna).await, "200", "nobody has read the file yet");
+    house.policy.reload().unwrap();
+    assert_eq!((rooms(&anna).await.as_str(), rooms(&vera).await.as_str()), ("401", "200"));
+}
+
 /// Logs in as a guest; the answer.
 async fn come_in(rig: &Rig, room: &str, pin: &str) -> String {
     call(rig, "POST", "/api/v1/login", "", &json!({"room": room, "pin": pin})).await
