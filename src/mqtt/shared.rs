@@ -156,6 +156,13 @@ impl Groups {
         }
     }
 
+    /// Nothing is kept any more for a group that nobody has joined.
+    pub(super) fn forget_without_members(&self, interest: &Interest, group: &Arc<str>, filter: &Filter) {
+        if !self.lock().contains_key(&(Arc::clone(group), filter.clone())) {
+            interest.remove(&group_owner(group, filter), 0, filter);
+        }
+    }
+
     /// Notes whether the session `number` has a connection.
     pub(super) fn set_online(&self, group: &Arc<str>, filter: &Filter, number: u64, online: bool) {
         if let Some(group) = self.lock().get(&(Arc::clone(group), filter.clone())) {

@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::support::{Hub, eventually, mosquitto};
+use super::support::{Hub, eventually, free_port, mosquitto};
 
 fn lockstep(data: &Path, arguments: &[&str]) -> (bool, String) {
     let output: Output = Command::new(env!("CARGO_BIN_EXE_lockstep"))
@@ -32,10 +32,6 @@ fn refused(data: &Path, arguments: &[&str]) -> String {
     let (success, text) = lockstep(data, arguments);
     assert!(!success, "{arguments:?}: {text}");
     text
-}
-
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 #[test]

@@ -10,7 +10,7 @@ use rumqttc::{AsyncClient, Event, MqttOptions, Packet, QoS};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
-use crate::support::{Browser, Hub, LIMIT, eventually, mosquitto};
+use crate::support::{Browser, Hub, LIMIT, eventually, free_port, mosquitto};
 
 /// A mosquitto of one's own.
 struct Far {
@@ -21,8 +21,7 @@ struct Far {
 
 impl Far {
     fn start(more: &str) -> Self {
-        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        Self::start_on(port, tempfile::tempdir().unwrap(), more)
+        Self::start_on(free_port(), tempfile::tempdir().unwrap(), more)
     }
 
     fn start_on(port: u16, folder: tempfile::TempDir, more: &str) -> Self {

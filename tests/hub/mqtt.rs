@@ -1,5 +1,6 @@
 //! The door over real sockets: raw packets where a statement of the standard is at stake, stock clients where people are.
 
+mod away;
 mod churn;
 mod client;
 mod kept;

@@ -6,8 +6,10 @@ use std::{
     collections::VecDeque,
     fmt::Debug,
     io::{BufRead, BufReader},
+    net::TcpListener,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    sync::atomic::{AtomicU16, Ordering},
     time::{Duration, Instant},
 };
 
@@ -21,6 +23,24 @@ use tokio_tungstenite::{
 
 /// How long anything may take before a test says that it did not happen.
 pub(crate) const LIMIT: Duration = Duration::from_secs(20);
+
+/// A port that nothing uses, for whoever listens on it again after a while.
+///
+/// It is below those that the system gives away by itself: of those, a client's connection may take one while nobody listens on it,
+/// and then the second start fails.
+pub(crate) fn free_port() -> u16 {
+    static TAKEN: AtomicU16 = AtomicU16::new(0);
+    const FIRST: u32 = 12_000;
+    const COUNT: u32 = 20_000;
+    loop {
+        // Test runs beside each other begin at different places.
+        let at = std::process::id().wrapping_mul(311) % COUNT + u32::from(TAKEN.fetch_add(1, Ordering::Relaxed));
+        let port = u16::try_from(FIRST + at % COUNT).unwrap();
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
+}
 
 /// A running hub.
 #[derive(Debug)]
@@ -43,7 +63,7 @@ impl Hub {
     /// Starts a hub with an empty folder and more arguments.
     pub(crate) fn start_with(arguments: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let mut hub = Self::start_in(folder.path(), "127.0.0.1:0", arguments);
+        let mut hub = Self::start_in(folder.path(), &format!("127.0.0.1:{}", free_port()), arguments);
         hub.folder = Some(folder);
         hub
     }

@@ -13,6 +13,7 @@ use super::{
     inflight::Stage,
     keep::Due,
     queue::{Delivery, Next, Pushed, Replay},
+    subscriptions::Entry,
 };
 use crate::{
     domain::{publication::Qos, topic::Filter},
@@ -44,6 +45,9 @@ pub(super) const EMPTY_FOR: Duration = Duration::from_millis(5);
 
 /// How long nothing may come before a session that stops takes it for everything.
 const QUIET_AT_STOP: Duration = Duration::from_millis(20);
+
+/// Retained values of QoS 2 that are written together before they are sent.
+const WRITTEN_TOGETHER: usize = 100;
 
 /// How often a reader that holds publishers is looked after.
 pub(super) const HOLD_LOOK: Duration = Duration::from_millis(50);
@@ -343,6 +347,7 @@ impl Session {
                         subscription: replay.subscription,
                         values: Arc::clone(&replay.values),
                         next: replay.next,
+                        waits: replay.waits,
                     };
                     if !self.send_replay(replay) {
                         break;
@@ -363,6 +368,9 @@ impl Session {
             self.queue.pop();
             return true;
         };
+        if replay.waits {
+            return false;
+        }
         let filter: Filter = entry.subscription.filter.clone();
         while let Some(value) = replay.values.get(replay.next) {
             let Some(online) = &self.online else { return true };
@@ -375,6 +383,13 @@ impl Session {
             if filter.matches(value.topic.as_str()) && self.may_receive(value.topic.as_str().as_bytes()) {
                 let mut delivery = retained_delivery(value, entry.qos, entry.id);
                 delivery.kept = self.replayed_place(value, delivery.qos, replay.subscription);
+                if delivery.qos == Qos::ExactlyOnce && delivery.kept.is_some() {
+                    self.keep_page(&mut replay, &entry);
+                    if let Some(Next::Replay(waiting)) = self.queue.front() {
+                        (waiting.next, waiting.waits) = (replay.next, true);
+                    }
+                    return false;
+                }
                 if !self.inflight.has_id_for(&delivery) {
                     if let Some(Next::Replay(waiting)) = self.queue.front() {
                         waiting.next = replay.next;
@@ -388,6 +403,28 @@ impl Session {
         }
         self.queue.pop();
         true
+    }
+
+    /// Has the next retained values of QoS 2 written. They are sent when they are on disk: a receiver holds such a message under an
+    /// identifier that must not be forgotten.
+    fn keep_page(&mut self, replay: &mut Replay, entry: &Entry) {
+        let mut deliveries = Vec::new();
+        while deliveries.len() < WRITTEN_TOGETHER
+            && let Some(value) = replay.values.get(replay.next)
+        {
+            let topic = value.topic.as_str();
+            if entry.subscription.filter.matches(topic) && self.may_receive(topic.as_bytes()) {
+                let mut delivery = retained_delivery(value, entry.qos, entry.id);
+                if delivery.qos != Qos::ExactlyOnce {
+                    break;
+                }
+                delivery.kept = self.replayed_place(value, delivery.qos, replay.subscription);
+                self.keep_replayed(&delivery, value);
+                deliveries.push(delivery);
+            }
+            replay.next += 1;
+        }
+        self.keeping.owe(Due::Replayed { subscription: replay.subscription, deliveries });
     }
 
     /// Sends what an earlier connection had been sent and not acknowledged (MQTT 5 §4.4).

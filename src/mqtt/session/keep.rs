@@ -52,6 +52,11 @@ pub(super) enum Due {
         delivery: Box<Delivery>,
         publisher: Option<u64>,
     },
+    /// Retained values of QoS 2.
+    Replayed {
+        subscription: u32,
+        deliveries: Vec<Delivery>,
+    },
     /// PUBREL or PUBCOMP.
     Ack {
         kind: AckKind,
@@ -181,6 +186,10 @@ impl Keeping {
     /// another identifier, and a receiver that holds the first would have it twice.
     pub(super) fn must_wait_for(&mut self, kept: Option<KeptAt>) -> bool {
         let (Some(kept), Some(keeper), Some(written)) = (kept, &self.keeper, &self.written) else { return false };
+        if kept.subscription & REPLAYED != 0 {
+            // It was not put into the queue before.
+            return false;
+        }
         self.waits = kept.place.run == keeper.run() && *written.borrow() < kept.place.seq;
         self.waits
     }
@@ -303,6 +312,13 @@ impl Session {
                 }
                 Due::Unsuback { .. } => {}
                 Due::Share { delivery, publisher } => self.enqueue(*delivery, publisher),
+                Due::Replayed { subscription, deliveries } => {
+                    if self.subscriptions.get(subscription).is_some() {
+                        self.queue.put_replayed(subscription, deliveries);
+                    } else {
+                        deliveries.iter().for_each(|delivery| self.keeping.note_done(delivery.kept));
+                    }
+                }
                 Due::Ack { kind, id, epoch } => {
                     if kind == AckKind::Pubcomp && self.receiving.get(&id) == Some(&Receiving::Releasing) {
                         self.receiving.remove(&id);

@@ -59,6 +59,8 @@ pub(super) struct Replay {
     pub(super) values: Arc<Vec<Retained>>,
     /// The next one to look at.
     pub(super) next: usize,
+    /// Whether values of QoS 2 before that one are being written: they come first.
+    pub(super) waits: bool,
 }
 
 /// What comes next.
@@ -153,6 +155,23 @@ impl Queue {
     pub(super) fn push_replay(&mut self, replay: Replay) {
         self.order += 1;
         self.lasting.push_back((self.order, Lasting::Replay(replay)));
+    }
+
+    /// Puts retained values of the subscription `number` that are on disk now in front, and lets the rest of them follow.
+    pub(super) fn put_replayed(&mut self, number: u32, deliveries: Vec<Delivery>) {
+        let waiting = |item: &(u64, Lasting)| matches!(&item.1, Lasting::Replay(replay) if replay.subscription == number && replay.waits);
+        let at = self.lasting.iter().position(waiting);
+        // The connection that they were for may be gone: then they are the oldest that the next one gets.
+        let order = at.and_then(|at| self.lasting.get(at)).map_or(0, |(order, _)| *order);
+        if let Some((_, Lasting::Replay(replay))) = at.and_then(|at| self.lasting.get_mut(at)) {
+            replay.waits = false;
+        }
+        for delivery in deliveries.into_iter().rev() {
+            let bytes = delivery.bytes();
+            self.bytes += bytes;
+            self.bounds.total_bytes.fetch_add(bytes, Ordering::Relaxed);
+            self.lasting.insert(at.unwrap_or(0), (order, Lasting::Message(delivery)));
+        }
     }
 
     /// Whether a message of `bytes` is one too many.

@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     domain::{time::Wall, topic::Subscription},
-    engine::{KeepChange, Keeper, KeptStage, Owner, RestoredMessage, RestoredOwner},
+    engine::{Interest, KeepChange, Keeper, KeptStage, Owner, RestoredMessage, RestoredOwner},
     mqtt::{
         frame,
         header::Message,
@@ -88,11 +88,13 @@ impl Lasting {
         let count = self.sessions.len();
         state.restore_groups(self.groups);
         let mut linked = Vec::with_capacity(count);
+        let mut dropped = Vec::new();
         for (record, restored) in self.sessions {
             let client_id: Arc<str> = restored.owner[1..].into();
             let Some(access) = state.policy.remembered(record.user.as_deref(), &client_id) else {
                 tracing::info!(client = %client_id, "a session is dropped: its user may not connect any more");
                 forget(&self.keeper, &restored.owner, KeepChange::Record(None)).await;
+                dropped.push((record, restored.owner));
                 continue;
             };
             let (number, inbox) = state.register(&client_id);
@@ -110,11 +112,27 @@ impl Lasting {
         for ready in linked {
             let _ = ready.await;
         }
+        for (record, owner) in dropped {
+            wait_no_more(state, self.keeper.interest(), &record, &owner);
+        }
         for owner in state.groups_without_members() {
             forget(&self.keeper, &owner, KeepChange::Emptied).await;
         }
         if count > 0 {
             tracing::info!(count, "sessions were put back");
+        }
+    }
+}
+
+/// Nothing is kept any more for a session that was dropped, nor for groups that nobody else is in.
+fn wait_no_more(state: &State, interest: &Interest, record: &Record, owner: &Owner) {
+    for subscribed in &record.subscriptions {
+        match Subscription::parse(&subscribed.filter) {
+            Ok(Subscription { group: Some(group), filter }) => {
+                state.groups.forget_without_members(interest, &group, &filter);
+            }
+            Ok(Subscription { group: None, filter }) => interest.remove(owner, subscribed.number, &filter),
+            Err(_) => {}
         }
     }
 }

@@ -303,7 +303,8 @@ impl Session {
         }
         for (number, _) in &subscribing.replays {
             if !values.is_empty() && self.online.is_some() {
-                self.queue.push_replay(Replay { subscription: *number, values: Arc::clone(&values), next: 0 });
+                let values = Arc::clone(&values);
+                self.queue.push_replay(Replay { subscription: *number, values, next: 0, waits: false });
             }
         }
         let mut newest = HashMap::new();

@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 use super::client::{Client, Connect, PUBACK, PUBCOMP, PUBLISH, PUBREC, PUBREL, Publish, Will};
 use crate::support::Hub;
 
-async fn connected(hub: &Hub, connect: &Connect) -> (Client, bool) {
+/// A client that is let in, and whether its session was there.
+pub(super) async fn connected(hub: &Hub, connect: &Connect) -> (Client, bool) {
     let mut client = Client::open(hub.mqtt_port(), connect.v5).await;
     let connack = client.connect(connect).await;
     assert_eq!(connack.reason, 0, "{connect:?}");

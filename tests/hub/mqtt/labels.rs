@@ -1,6 +1,6 @@
 //! Every limit of the door tells that it was met, under a label of its own.
 
-use std::{collections::BTreeSet, path::Path};
+use std::{collections::BTreeSet, path::Path, process::Command};
 
 use bytes::BytesMut;
 
@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// The labels that are caused below, with the keys of `[mqtt.limits]` that make it easy.
-const CAUSED: [(&str, &str); 24] = [
+const CAUSED: [(&str, &str); 25] = [
     ("client_id", "client_id_bytes_max=23"),
     ("client_packet_size", ""),
     ("connect_bytes", "connect_bytes_max=256"),
@@ -30,6 +30,7 @@ const CAUSED: [(&str, &str); 24] = [
     ("reader_patience", "reader_patience_ms=50 reader_stall_ms=60000"),
     ("reader_stall", "reader_patience_ms=60000 reader_stall_ms=50"),
     ("receive_maximum", "receive_maximum=1"),
+    ("rights_withdrawn", ""),
     ("router_names", "router_names_max=1000"),
     ("session_expiry", "session_expiry_max_seconds=1"),
     ("sessions", "sessions_max=1"),
@@ -39,10 +40,9 @@ const CAUSED: [(&str, &str); 24] = [
 ];
 
 /// Those that are not, and why.
-const NOT_CAUSED: [(&str, &str); 7] = [
+const NOT_CAUSED: [(&str, &str); 6] = [
     ("connections_per_address", "loopback, where tests come from, is not counted"),
     ("router_lag", "a session's task would have to stand still for half a second"),
-    ("rights_withdrawn", "on loopback everybody may do everything: `policy::a_reload_judges_living_connections_anew`"),
     (
         "router_log",
         "`robustness::a_session_that_the_router_lapped_is_told_so` reaches it with a log that no configuration allows",
@@ -123,6 +123,13 @@ async fn cause(label: &str, keys: &str, hub: &Hub) -> Vec<Client> {
             return first.into_iter().chain([second]).collect();
         }
         "session_expiry" => return vec![connected(hub, &Connect::lasting("a", 100)).await],
+        "rights_withdrawn" => {
+            let mut client = connected(hub, &plain).await;
+            client.subscribe("secret/a", 1).await;
+            std::fs::write(hub.data.join("acl"), "topic deny secret/#\n").unwrap();
+            assert!(Command::new("kill").args(["-HUP", &hub.pid().to_string()]).status().unwrap().success());
+            return vec![client];
+        }
         _ => {}
     }
     let mut client = connected(hub, &plain).await;

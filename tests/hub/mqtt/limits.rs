@@ -54,7 +54,7 @@ async fn filters_and_topics_are_limited() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn half_open_connections_delay_nobody_and_are_closed() {
-    let rig = Rig::with(|settings| settings.limits.connect_timeout = Duration::from_millis(700)).await;
+    let rig = Rig::with(|settings| settings.limits.connect_timeout = Duration::from_secs(3)).await;
     let mut half_open = Vec::new();
     for i in 0..300 {
         let mut client = Client::open(rig.port, true).await;
@@ -65,7 +65,8 @@ async fn half_open_connections_delay_nobody_and_are_closed() {
     }
     let began = Instant::now();
     rig.v5("quick").await.disconnect().await;
-    assert!(began.elapsed() < Duration::from_millis(300), "{:?}", began.elapsed());
+    // Had one half-open connection to end first, it would take that time; how little it takes is measured elsewhere.
+    assert!(began.elapsed() < Duration::from_millis(1_500), "{:?}", began.elapsed());
     for mut client in half_open {
         assert_eq!(client.next().await, None, "a half-open connection is closed");
     }
