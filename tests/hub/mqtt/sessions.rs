@@ -262,12 +262,13 @@ async fn unacknowledged_messages_come_again_with_dup_and_in_order() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_session_expires() {
     let rig = Rig::start().await;
-    let mut client = rig.connect(Connect::lasting("c", 1)).await;
+    let mut client = rig.connect(Connect::lasting("c", 100)).await;
     client.subscribe("t", 1).await;
     client.disconnect().await;
     let mut probe = Client::open(rig.port, true).await;
     assert!(probe.connect(&Connect::lasting("c", 1)).await.present, "at once it is still there");
     probe.disconnect().await;
+    // The shortest time that the protocol can say is a second.
     tokio::time::sleep(Duration::from_millis(1_300)).await;
     let mut probe = Client::open(rig.port, true).await;
     assert!(!probe.connect(&Connect::lasting("c", 1)).await.present);

@@ -66,10 +66,10 @@ async fn a_delayed_will_waits_and_is_taken_back_by_a_return() {
     assert_eq!(witness.message().await.topic, "will/short");
     assert!(began.elapsed() >= Duration::from_millis(950));
     // A return in time.
-    drop(rig.connect(with_will("back", true, Some(1), Some(100))).await);
+    drop(rig.connect(with_will("back", true, Some(2), Some(100))).await);
     let returned = rig.connect(Connect { will: None, ..with_will("back", true, None, Some(100)) }).await;
     // Longer than the delay: nothing may come.
-    if let Some(packet) = witness.within(Duration::from_millis(1_500)).await {
+    if let Some(packet) = witness.within(Duration::from_millis(2_500)).await {
         panic!("the will of a client that came back: {packet:?}");
     }
     returned.disconnect().await;
