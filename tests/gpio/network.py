@@ -7,12 +7,13 @@ import sys
 import threading
 import time
 
+from steps import done, step
+
 hub_program, box_program, folder = sys.argv[1:]
 LIMIT_S = 30
 HUB_AT, BOX_AT = "10.177.7.1", "10.177.7.2"
 spaces = {"hub": f"lockstep-hub-{os.getpid()}", "box": f"lockstep-box-{os.getpid()}"}
 children = []
-done = []
 
 
 def ip(*words):
@@ -72,15 +73,6 @@ def start_hub(*more):
 def stop(child):
     child.terminate()
     child.wait(LIMIT_S)
-
-
-def step(name):
-    def mark(function):
-        began = time.monotonic()
-        function()
-        done.append(name)
-        print(f"ok: {name} ({time.monotonic() - began:.1f} s)", flush=True)
-    return mark
 
 
 data = os.path.join(folder, "network-data")

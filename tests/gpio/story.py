@@ -5,19 +5,10 @@ import sys
 import time
 
 from guest import Cable, Ear, Guest, Hub, wait_for
+from steps import done, step
 
 RED, GREEN, BLUE, BREAK, BUZZER = 27, 22, 23, 12, 24
 OFF, COLOURS = (0, 0, 0), {"red": (1, 0, 0), "green": (0, 1, 0), "blue": (0, 0, 1), "yellow": (1, 1, 0), "magenta": (1, 0, 1)}
-done = []
-
-
-def step(name):
-    def mark(function):
-        began = time.monotonic()
-        function()
-        done.append(name)
-        print(f"ok: {name} ({time.monotonic() - began:.1f} s)", flush=True)
-    return mark
 
 
 arch, kernel, initrd, hub_program, folder = sys.argv[1:]

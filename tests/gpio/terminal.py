@@ -6,12 +6,13 @@ import subprocess
 import sys
 import time
 
+from steps import done, step
+
 hub_program, box_program, folder = sys.argv[1:]
 LIMIT_S = 30
 socket = os.path.join(folder, "tmux")
 pictures = os.path.join(folder, "pictures")
 os.makedirs(pictures, exist_ok=True)
-done = []
 
 
 def tmux(*words):
@@ -54,15 +55,6 @@ class Screen:
         deadline = time.monotonic() + LIMIT_S
         while self.name in subprocess.run(["tmux", "-S", socket, "list-sessions"], text=True, capture_output=True).stdout:
             assert time.monotonic() < deadline, "the box does not leave"
-
-
-def step(name):
-    def mark(function):
-        began = time.monotonic()
-        function()
-        done.append(name)
-        print(f"ok: {name} ({time.monotonic() - began:.1f} s)", flush=True)
-    return mark
 
 
 hub = subprocess.Popen([hub_program, "--http", "127.0.0.1:0", "--mqtt", "127.0.0.1:0", "--ready-json", "--data-dir", os.path.join(folder, "terminal-data")],

@@ -34,6 +34,26 @@ fn refused(data: &Path, arguments: &[&str]) -> String {
     text
 }
 
+/// A hub that listens where a configuration file says, ready to be started.
+struct Configured {
+    command: Command,
+    config: String,
+    http: u16,
+    mqtt: u16,
+}
+
+/// The file is in `data`, and the ports are free ones.
+fn configured(data: &Path) -> Configured {
+    let (http, mqtt) = (free_port(), free_port());
+    let config = data.join("hub.toml");
+    let text = format!("[http]\nlisten = \"127.0.0.1:{http}\"\n[mqtt]\nlisten = \"127.0.0.1:{mqtt}\"\n");
+    std::fs::write(&config, text).unwrap();
+    let config = config.display().to_string();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_lockstep"));
+    command.args(["--config", &config, "--data-dir"]).arg(data);
+    Configured { command, config, http, mqtt }
+}
+
 #[test]
 fn users_are_made_listed_and_removed_and_the_file_is_private() {
     use std::os::unix::fs::PermissionsExt;
@@ -115,17 +135,8 @@ fn another_machines_address_needs_users_and_says_what_to_type() {
 async fn lan_opens_a_running_hub_and_closes_it_again() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path();
-    let (http, mqtt) = (free_port(), free_port());
-    let config = data.join("hub.toml");
-    let text = format!("[http]\nlisten = \"127.0.0.1:{http}\"\n[mqtt]\nlisten = \"127.0.0.1:{mqtt}\"\n");
-    std::fs::write(&config, text).unwrap();
-    let config = config.display().to_string();
-    let mut hub = Command::new(env!("CARGO_BIN_EXE_lockstep"))
-        .args(["--config", &config, "--data-dir"])
-        .arg(data)
-        .stdout(std::process::Stdio::null())
-        .spawn()
-        .unwrap();
+    let Configured { mut command, config, http, mqtt } = configured(data);
+    let mut hub = command.stdout(std::process::Stdio::null()).spawn().unwrap();
     let healthy = async |what: &str| {
         eventually(what, async || {
             let (success, text) = lockstep(data, &["healthcheck", "--config", &config]);
@@ -180,18 +191,8 @@ async fn many_logins_leave_the_hub_small() {
 fn a_hub_that_is_told_to_stop_while_it_restarts_stops() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path();
-    let (http, mqtt) = (free_port(), free_port());
-    let config = data.join("hub.toml");
-    let text = format!("[http]\nlisten = \"127.0.0.1:{http}\"\n[mqtt]\nlisten = \"127.0.0.1:{mqtt}\"\n");
-    std::fs::write(&config, text).unwrap();
-    let config = config.display().to_string();
-    let mut hub = Command::new(env!("CARGO_BIN_EXE_lockstep"))
-        .args(["--config", &config, "--data-dir"])
-        .arg(data)
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let Configured { mut command, config, http, .. } = configured(data);
+    let mut hub = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let mut log = BufReader::new(hub.stderr.take().unwrap()).lines().map_while(Result::ok);
     let mut told = BufReader::new(hub.stdout.take().unwrap()).lines().map_while(Result::ok);
     assert!(told.any(|line| line.contains("is ready")));

@@ -7,6 +7,7 @@ mod kept;
 mod kills;
 mod labels;
 mod limits;
+mod packets;
 mod policy;
 mod publish;
 mod rig;

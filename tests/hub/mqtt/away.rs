@@ -3,8 +3,8 @@
 use std::{path::Path, time::Duration};
 
 use super::{
-    client::{Connect, PUBREL, Will},
     kept::connected,
+    packets::{Connect, PUBREL, Will},
 };
 use crate::{
     figures::Figures,

@@ -13,7 +13,10 @@ use std::{
 
 use tokio::net::TcpStream;
 
-use super::client::{Client, Connect, DISCONNECT, PINGRESP, PUBLISH, PUBREL, Packet, Publish, Will, put_string};
+use super::{
+    client::Client,
+    packets::{Connect, DISCONNECT, PINGRESP, PUBLISH, PUBREL, Packet, Publish, Will, put_string},
+};
 
 const CLIENTS: u64 = 200;
 
@@ -231,14 +234,14 @@ async fn subscribe(client: &mut Client, v5: bool, random: &mut Random) -> Option
         put_string(&mut body, filter(random).as_bytes());
         body.extend_from_slice(&[random.below(3) as u8]);
     }
-    client.try_raw(&super::client::framed(0x82, &body)).await.ok()?;
+    client.try_raw(&super::packets::framed(0x82, &body)).await.ok()?;
     until_pong(client, random).await
 }
 
 async fn unsubscribe(client: &mut Client, v5: bool, random: &mut Random) -> Option<()> {
     let mut body = bytes::BytesMut::from(if v5 { &[0, 10, 0][..] } else { &[0, 10][..] });
     put_string(&mut body, filter(random).as_bytes());
-    client.try_raw(&super::client::framed(0xa2, &body)).await.ok()?;
+    client.try_raw(&super::packets::framed(0xa2, &body)).await.ok()?;
     until_pong(client, random).await
 }
 

@@ -2,7 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use super::client::{Client, Connect, PUBACK, PUBCOMP, PUBLISH, PUBREC, PUBREL, Publish, Will};
+use super::{
+    client::Client,
+    packets::{Connect, PUBACK, PUBCOMP, PUBLISH, PUBREC, PUBREL, Publish, Will},
+    sessions::ten_of_twenty,
+};
 use crate::support::Hub;
 
 /// A client that is let in, and whether its session was there.
@@ -74,15 +78,7 @@ async fn a_message_in_flight_comes_again_under_its_identifier() {
     let (mut client, _) = connected(&hub, &connect).await;
     client.subscribe("again", 2).await;
     let (mut publisher, _) = connected(&hub, &Connect::v5("pub")).await;
-    for n in 0..20 {
-        publisher.publish("again", &n.to_string(), 1 + n % 2, false).await;
-    }
-    let mut ids = Vec::new();
-    for n in 0..10 {
-        let message = client.unacknowledged().await;
-        assert_eq!((message.text(), message.dup), (&*n.to_string(), false));
-        ids.push(message.id);
-    }
+    let ids = ten_of_twenty(&mut publisher, &mut client).await;
     // The second one, of QoS 2, gets half through: PUBREL says that this is on disk.
     client.send(0x50, &ids[1].to_be_bytes()).await;
     client.expect(PUBREL).await;

@@ -11,7 +11,10 @@ use std::{
     },
 };
 
-use super::client::{Client, Connect, PUBACK, PUBCOMP, PUBLISH, PUBREC, PUBREL, Packet, Publish, framed};
+use super::{
+    client::Client,
+    packets::{Connect, PUBACK, PUBCOMP, PUBLISH, PUBREC, PUBREL, Packet, Publish, framed},
+};
 use crate::support::{Hub, eventually};
 
 /// Messages between two kills, at most.

@@ -4,7 +4,10 @@ use std::{collections::BTreeSet, path::Path, process::Command};
 
 use bytes::BytesMut;
 
-use super::client::{Client, Connect, Publish};
+use super::{
+    client::Client,
+    packets::{Connect, Publish},
+};
 use crate::{
     figures::Figures,
     support::{Hub, eventually},

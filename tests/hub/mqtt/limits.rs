@@ -8,7 +8,8 @@ use std::{
 use lockstep::{domain::topic::Filter, mqtt};
 
 use super::{
-    client::{Client, Connect, DISCONNECT, PUBACK, PUBCOMP, PUBREC, Publish},
+    client::Client,
+    packets::{Connect, DISCONNECT, PUBACK, PUBCOMP, PUBREC, Publish},
     rig::{LIMIT, Rig},
 };
 

@@ -3,7 +3,8 @@
 use lockstep::policy::Role;
 
 use super::{
-    client::{Client, Connect, PUBACK, Publish, Will, text_prop},
+    client::Client,
+    packets::{Connect, PUBACK, Publish, Will, text_prop},
     rig::Rig,
 };
 
@@ -112,7 +113,7 @@ async fn what_is_denied_is_neither_subscribed_to_nor_delivered() {
         let filters = [("secret/a", 1), ("hidden/#", 1), ("free/+", 1), ("#", 1)];
         let granted = client.subscribe_with(&filters, &[]).await;
         assert_eq!(granted, [secret, refused, 1, 1], "{role:?} v5 {v5}");
-        while client.within(super::rig::QUIET).await.is_some_and(|packet| packet.kind == super::client::PUBLISH) {}
+        while client.within(super::rig::QUIET).await.is_some_and(|packet| packet.kind == super::packets::PUBLISH) {}
         for topic in ["secret/a", "hidden/a", "free/a"] {
             // The hub's rules bind an admin too; what nobody may publish nobody gets.
             admin.publish(topic, "x", 0, false).await;

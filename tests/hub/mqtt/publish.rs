@@ -1,7 +1,7 @@
 //! PUBLISH in and out: QoS, order, properties, aliases, expiry, what is refused.
 
 use super::{
-    client::{Connect, PUBACK, PUBCOMP, PUBREC, Publish, put_string, reason, text_prop},
+    packets::{Connect, PUBACK, PUBCOMP, PUBREC, Publish, put_string, reason, text_prop},
     rig::Rig,
 };
 

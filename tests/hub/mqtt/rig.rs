@@ -14,7 +14,7 @@ use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use super::client::{Client, Connect};
+use super::{client::Client, packets::Connect};
 
 /// A running door.
 pub(super) struct Rig {

@@ -1,7 +1,8 @@
 //! Bytes that no client should send. Each costs its own connection and nobody else's.
 
 use super::{
-    client::{Client, Connect, DISCONNECT, Publish, framed},
+    client::Client,
+    packets::{Connect, DISCONNECT, Publish, framed},
     rig::{LIMIT, Rig},
 };
 

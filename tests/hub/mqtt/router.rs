@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{client::Connect, rig::Rig};
+use super::{packets::Connect, rig::Rig};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_router_that_dies_is_replaced_and_nothing_acknowledged_is_lost() {

@@ -3,7 +3,8 @@
 use std::time::{Duration, Instant};
 
 use super::{
-    client::{Client, Connect, DISCONNECT, PUBLISH, PUBREC, PUBREL, Publish, framed, put_string},
+    client::Client,
+    packets::{Connect, DISCONNECT, PUBLISH, PUBREC, PUBREL, Publish, framed, put_string},
     rig::Rig,
 };
 
@@ -221,13 +222,8 @@ async fn a_session_keeps_what_was_sent_while_it_was_away() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn unacknowledged_messages_come_again_with_dup_and_in_order() {
-    let rig = Rig::start().await;
-    let connect = Connect { receive_maximum: Some(10), ..Connect::lasting("c", 100) };
-    let mut client = rig.connect(connect.clone()).await;
-    client.subscribe("again", 2).await;
-    let mut publisher = rig.v5("pub").await;
+/// Publishes twenty messages of QoS 1 and 2 by turns to `client`, which takes ten before it acknowledges one; their identifiers.
+pub(super) async fn ten_of_twenty(publisher: &mut Client, client: &mut Client) -> Vec<u16> {
     for n in 0..20 {
         publisher.publish("again", &n.to_string(), 1 + n % 2, false).await;
     }
@@ -237,6 +233,17 @@ async fn unacknowledged_messages_come_again_with_dup_and_in_order() {
         assert_eq!((message.text(), message.dup), (&*n.to_string(), false));
         ids.push(message.id);
     }
+    ids
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn unacknowledged_messages_come_again_with_dup_and_in_order() {
+    let rig = Rig::start().await;
+    let connect = Connect { receive_maximum: Some(10), ..Connect::lasting("c", 100) };
+    let mut client = rig.connect(connect.clone()).await;
+    client.subscribe("again", 2).await;
+    let mut publisher = rig.v5("pub").await;
+    let ids = ten_of_twenty(&mut publisher, &mut client).await;
     client.quiet().await;
     // The second one, of QoS 2, gets half through.
     client.send(0x50, &ids[1].to_be_bytes()).await;

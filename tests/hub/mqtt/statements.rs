@@ -1,7 +1,8 @@
 //! Single statements of the standard that no other test comes past.
 
 use super::{
-    client::{Client, Connect, DISCONNECT, PUBACK, PUBCOMP, PUBREL, Publish, SUBACK, framed, put_string},
+    client::Client,
+    packets::{Connect, DISCONNECT, PUBACK, PUBCOMP, PUBREL, Publish, SUBACK, framed, put_string},
     rig::Rig,
 };
 

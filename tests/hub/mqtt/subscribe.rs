@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{
-    client::{Connect, PUBACK, Publish, SUBACK, put_string},
+    packets::{Connect, PUBACK, Publish, SUBACK, put_string},
     rig::Rig,
 };
 

@@ -18,7 +18,8 @@ use tokio_rustls::{
 };
 
 use super::{
-    client::{Client, Connect},
+    client::Client,
+    packets::Connect,
     rig::{LIMIT, Rig},
 };
 

@@ -20,7 +20,7 @@ use tokio_tungstenite::{
     tungstenite::{Message, client::IntoClientRequest},
 };
 
-use super::client::{Client, Connect};
+use super::{client::Client, packets::Connect};
 use crate::support::Hub;
 
 /// A hub with certificates of its own authority, and where its page listens with TLS.

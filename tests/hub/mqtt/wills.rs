@@ -3,7 +3,8 @@
 use std::time::{Duration, Instant};
 
 use super::{
-    client::{Client, Connect, Will, framed},
+    client::Client,
+    packets::{Connect, Will, framed},
     rig::Rig,
 };
 
