@@ -6,7 +6,7 @@
  */
 const worker = /** @type {ServiceWorkerGlobalScope} */ (/** @type {unknown} */ (self));
 const CACHE = "lockstep-offline-1";
-const KEPT = ["offline.html", "css/base.css", "icons/tomato.svg", "js/theme-first.js", "js/offline.js"];
+const KEPT = ["offline.html", "css/base.css", "icons/tomato.svg", "js/first.js", "js/offline.js"];
 
 worker.addEventListener("install", (event) => {
   event.waitUntil(caches.open(CACHE).then((cache) => cache.addAll(KEPT)).then(() => worker.skipWaiting()));

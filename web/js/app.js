@@ -1,31 +1,44 @@
 // @ts-check
 /** Starts the page: language, connection, elements, the view that the address names, the tab's title. */
-import { choose, language, load, t } from "./i18n.js";
 import { client, roomInAddress, store } from "./page.js";
-import { remembered } from "./theme.js";
+import { translatePage } from "./i18n.js";
+import "./elements/banner.js";
+import "./elements/room.js";
+import "./elements/room-title.js";
 
 const VIEWS = ["room", "topics", "history", "wall"];
 /** Views that are loaded when somebody wants them: the element's name and what brings it. @type {Record<string, () => Promise<any>>} */
 const LATE = {
-  topics: () => import("./elements/topics.js"),
+  topics: () => Promise.all([import("./elements/topics.js"), style("css/views.css")]),
   history: () => Promise.all([import("./elements/history.js"), style("css/history.css")]),
 };
 
-client.connect(); // the socket opens while the rest is loaded
-await load(choose([remembered("lockstep.language") ?? "", ...navigator.languages]));
-document.documentElement.lang = language;
-for (const element of document.querySelectorAll("[data-text]")) element.textContent = t(/** @type {any} */ (element.getAttribute("data-text")));
-for (const element of document.querySelectorAll("[data-label]")) element.setAttribute("aria-label", t(/** @type {any} */ (element.getAttribute("data-label"))));
-const { attend } = await import("./attention.js");
+/** How long the rest of the page waits for the first picture of the room, which it would slow down. */
+const REST_WAITS_MAX_MS = 700;
 
+translatePage();
+
+/** @type {{state: any, message: string}|null} */
+let latest = null;
+/** @type {typeof import("./attention.js")["attend"]|null} */
+let attend = null;
 addEventListener("phase", (event) => {
-  const { state, message, time } = /** @type {CustomEvent} */ (event).detail;
+  const { state, message, time } = (latest = /** @type {CustomEvent} */ (event).detail);
   const timed = state.phase === "idle" || state.phase.endsWith("_alarm") ? message : `${time} · ${message}`;
   const title = `${state.paused ? "⏸ " : ""}${timed} – ${store.room?.name ?? "Lockstep"}`;
   if (document.title !== title) document.title = title;
-  attend(state, message, store.live);
-  if (!performance.getEntriesByName("first-state").length) performance.mark("first-state");
+  attend?.(state, message, store.live);
 });
+
+/** The first picture with live state, and its time for whoever measures: `first-state` when it is drawn, `first-state-painted` behind the paint. */
+const pictured = new Promise((resolve) => {
+  addEventListener("phase", () => (performance.mark("first-state"), requestAnimationFrame(() => setTimeout(() => resolve(performance.mark("first-state-painted"))))), { once: true });
+  setTimeout(resolve, REST_WAITS_MAX_MS);
+});
+
+// Not in the markup: it tells of a phase as soon as it is drawn, and by now somebody hears it.
+const room = document.createElement("lockstep-room");
+document.getElementById("main")?.append(room);
 
 /** Shows what the address says. */
 async function show() {
@@ -41,8 +54,7 @@ async function show() {
     if (name !== view) there?.remove();
     else if (!there) main?.append(document.createElement(`lockstep-${name}`));
   }
-  const room = document.querySelector("lockstep-room");
-  if (room) /** @type {HTMLElement} */ (room).hidden = view in LATE;
+  room.hidden = view in LATE;
   for (const link of document.querySelectorAll("[data-view-link]")) {
     if (link.getAttribute("data-view-link") === view) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
@@ -87,17 +99,22 @@ addEventListener("keydown", (event) => {
   if (event.key === "Escape" && document.documentElement.dataset.view === "wall" && !document.fullscreenElement) go("?" + new URLSearchParams({ room: store.roomId }));
 });
 
-await Promise.all([
-  import("./elements/banner.js"),
-  import("./elements/alerts.js"),
-  import("./elements/theme-toggle.js"),
-  import("./elements/settings.js"),
-  import("./elements/share.js"),
-  import("./elements/rooms.js"),
-  import("./elements/room-title.js"),
-  import("./elements/room.js"),
-]);
-await show();
+void show();
+
+/** Loads the rest of the page; without the hub, as soon as it is back. */
+async function complete() {
+  try {
+    const [rest] = await Promise.all([import("./rest.js"), style("css/views.css")]);
+    attend = rest.attend;
+  } catch {
+    const stop = client.on("hello", () => (stop(), void complete()));
+    return;
+  }
+  if (latest) attend(latest.state, latest.message, store.live);
+  // Where the browser allows it (HTTPS or this machine): the page that says when the hub is away.
+  if (isSecureContext) void navigator.serviceWorker?.register("sw.js").catch(() => {});
+}
+void pictured.then(complete);
 
 // Nobody comes back by waiting where the hub wants to know who they are: a login that ended, a PIN that was taken away.
 let asked = false;
@@ -108,6 +125,3 @@ client.on("status", async ({ state }) => {
   if (answer?.status === 401) location.replace("login");
   asked = false;
 });
-
-// Where the browser allows it (HTTPS or this machine): the page that says when the hub is away.
-if (isSecureContext) void navigator.serviceWorker?.register("sw.js").catch(() => {});

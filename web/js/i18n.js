@@ -4,24 +4,27 @@
  * `LANGUAGES`. Numbers and times follow the browser.
  */
 import en from "./strings/en.js";
+import { remembered } from "./theme.js";
 
 /** @typedef {keyof typeof en} Key */
 
 export const LANGUAGES = Object.freeze({ en: "English", de: "Deutsch" });
-
-/** @type {Readonly<Record<string, string>>} */
-let strings = en;
-export let language = "en";
 
 /** The first wanted language that there is a file for. @param {readonly string[]} wanted */
 export function choose(wanted) {
   return wanted.map((tag) => tag.toLowerCase().split("-")[0]).find((tag) => tag in LANGUAGES) ?? "en";
 }
 
-/** Loads a language's file. */
-export async function load(/** @type {string} */ tag) {
-  if (tag !== "en") strings = (await import(`./strings/${tag}.js`)).default;
-  language = tag;
+export const language = choose([remembered("lockstep.language") ?? "", ...(globalThis.navigator?.languages ?? [])]);
+
+/** Whoever imports this module waits for the words; a page in English is better than none. @type {Readonly<Record<string, string>>} */
+const strings = language === "en" ? en : await import(`./strings/${language}.js`).then((file) => file.default, () => en);
+
+/** Puts the words into the markup that came with the page. */
+export function translatePage() {
+  document.documentElement.lang = language;
+  for (const element of document.querySelectorAll("[data-text]")) element.textContent = t(/** @type {Key} */ (element.getAttribute("data-text")));
+  for (const element of document.querySelectorAll("[data-label]")) element.setAttribute("aria-label", t(/** @type {Key} */ (element.getAttribute("data-label"))));
 }
 
 /** The text of a key with its {places} filled. @param {Key} key @param {Record<string, string|number>} [places] */

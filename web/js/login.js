@@ -3,16 +3,13 @@
  * The login page: says in its own words why somebody is not let in, and takes what an invitation's address holds out of its fragment,
  * which no server ever sees: `#code=…` once, or a room's `#room=…&pin=…`. Without this script the forms work all the same.
  */
-import { choose, language, load, t } from "./i18n.js";
-import { remembered } from "./theme.js";
+import { t, translatePage } from "./i18n.js";
 
 const invitation = new URLSearchParams(location.hash.slice(1));
 // Out of the address bar and the history before anything else.
 if (location.hash) history.replaceState(null, "", location.pathname + location.search);
 
-await load(choose([remembered("lockstep.language") ?? "", ...navigator.languages]));
-document.documentElement.lang = language;
-for (const element of document.querySelectorAll("[data-text]")) element.textContent = t(/** @type {any} */ (element.getAttribute("data-text")));
+translatePage();
 document.title = `Lockstep: ${t("login.enter")}`;
 
 /** Who tried too often, or typed wrongly, reads it here. @param {number} status @param {Record<string, string>} shown */

@@ -1,5 +1,5 @@
 // @ts-check
-/** The page's one client and one store, and what its address says. Elements import it. */
+/** The page's one client and one store, and what its address says. Elements import it; it comes first, so that the socket opens while the rest is loaded. */
 import { LockstepClient } from "./client.js";
 import { setAttr } from "./dom.js";
 import { Store } from "./store.js";
@@ -14,8 +14,24 @@ export function roomInAddress() {
   return ROOM.test(room) ? room : "main";
 }
 
-export const client = new LockstepClient();
+/** The first socket is the one that first.js opened; one that is lost already is replaced. */
+class EarlySocket extends WebSocket {
+  /** @param {string} url @param {string} protocol */
+  constructor(url, protocol) {
+    const early = /** @type {any} */ (window).lockstepEarly;
+    /** @type {any} */ (window).lockstepEarly = null;
+    if (early?.socket.url !== url || early.socket.readyState > WebSocket.OPEN) {
+      super(url, protocol);
+      return;
+    }
+    queueMicrotask(() => early.heard.forEach((/** @type {MessageEvent} */ event) => early.socket.onmessage?.(event)));
+    return early.socket;
+  }
+}
+
+export const client = new LockstepClient({ WebSocket: EarlySocket });
 export const store = new Store(client, { room: roomInAddress(), name: address.get("name") ?? remembered("lockstep.name") ?? "" });
+client.connect();
 
 /** Who did it, in words: `web:anna` is Anna, oneself is «you». @param {string|undefined} by */
 export function whoDid(by) {

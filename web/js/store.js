@@ -14,10 +14,12 @@ import { LockstepClient, LockstepError } from "./client.js";
 
 /** Used until the hub says its own. */
 const SLIDER_INTERVAL_MS = 50;
+const UNHEARD_MAX = 4;
 
 export class Store {
   /** @type {Set<() => void>} */ #watchers = new Set();
   /** @type {Set<(r: Refusal|null, thing: string) => void>} */ #outcomes = new Set();
+  /** Refusals that came before anybody could show them. @type {Refusal[]} */ #unheard = [];
   #stop = () => {};
 
   /** @param {LockstepClient} client @param {{room: string, name: string}} chosen */
@@ -48,6 +50,7 @@ export class Store {
   /** Hears how each own command ended: null for accepted. @param {(r: Refusal|null, thing: string) => void} hear */
   outcomes(hear) {
     this.#outcomes.add(hear);
+    for (const refusal of this.#unheard.splice(0)) hear(refusal, refusal.thing);
     return () => void this.#outcomes.delete(hear);
   }
 
@@ -156,6 +159,7 @@ export class Store {
 
   /** Tells that a command of one's own did nothing. @param {Refusal} refusal */
   refuse(refusal) {
+    if (!this.#outcomes.size && this.#unheard.length < UNHEARD_MAX) this.#unheard.push(refusal);
     for (const hear of this.#outcomes) hear(refusal, refusal.thing);
   }
 

@@ -181,12 +181,35 @@ test("a kind that the page does not know appears by its controls", async () => {
   await a.close();
 });
 
+/** A few, for the machine does other things too; the median is told. */
+const PICTURES = 5;
+
+/**
+ * Milliseconds from the start of the navigation until live state is painted, in a browser profile that has never seen the page; and, as
+ * what the browser itself takes, until a file of text from the same hub is.
+ * @param {string} url
+ */
+async function firstPicture(url) {
+  const seen = { bare: /** @type {number[]} */ ([]), pictured: /** @type {number[]} */ ([]) };
+  for (let i = 0; i < PICTURES; i++) {
+    for (const [kind, path, entry] of /** @type {const} */ ([["bare", "js/dom.js", "first-contentful-paint"], ["pictured", "", "first-state-painted"]])) {
+      const context = await browser.newContext({ locale: "en-GB", viewport: { width: 1280, height: 800 } });
+      const page = await context.newPage();
+      await page.goto(url + path);
+      seen[kind].push(await eventually(`${entry} of /${path}`, () => page.evaluate((name) => performance.getEntriesByName(name)[0]?.startTime, entry)));
+      await context.close();
+    }
+  }
+  const median = (/** @type {number[]} */ all) => all.sort((a, b) => a - b)[PICTURES >> 1];
+  return { bare: median(seen.bare), pictured: median(seen.pictured) };
+}
+
 test("installable, small, and honest when the hub is away", async () => {
   const own = await Hub.start();
   const a = await tab(browser, own.url);
-  const first = await a.page.evaluate(() => performance.getEntriesByName("first-state")[0]?.startTime);
-  console.log(`page: live state drawn after ${Math.round(first)} ms`);
-  assert.ok(first < 2_000, `${first} ms`);
+  const { bare, pictured } = await firstPicture(own.url);
+  console.log(`page: live state painted after ${Math.round(pictured)} ms, a page without anything after ${Math.round(bare)} ms (medians of ${PICTURES})`);
+  assert.ok(pictured < 1_000, `${pictured} ms`);
   const manifest = await (await fetch(`${own.url}manifest.webmanifest`)).json();
   for (const { src, sizes, type } of manifest.icons) {
     const answer = await fetch(new URL(src, own.url));
@@ -194,6 +217,7 @@ test("installable, small, and honest when the hub is away", async () => {
     const image = new DataView(await answer.arrayBuffer());
     if (type === "image/png") assert.equal(`${image.getUint32(16)}x${image.getUint32(20)}`, sizes);
   }
+  await a.page.evaluate(() => navigator.serviceWorker.ready); // the last that is loaded
   const cdp = await a.context.newCDPSession(a.page);
   const { errors } = await cdp.send("Page.getAppManifest");
   assert.deepEqual(errors, []);

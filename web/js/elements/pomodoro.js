@@ -2,7 +2,6 @@
 /** `<lockstep-pomodoro thing="pomodoro">`: the tomato with its words, its buttons, and the tab's title. The rules are the hub's. */
 import { ALARMS, clockText, elapsedShare, isRunning, isUntimed, remainingMs, untilNextSecond, waitingMs } from "../countdown.js";
 import { el, icon, setAttr, setText } from "../dom.js";
-import { alarm, watchAttention } from "../attention.js";
 import { ago, t, timeOfDay, tMaybe } from "../i18n.js";
 import { bar, store, whoDid } from "../page.js";
 import { LockstepTomato } from "./tomato.js";
@@ -36,8 +35,7 @@ export class LockstepPomodoro extends HTMLElement {
 
   connectedCallback() {
     if (!this.tomato) this.#build();
-    const stops = [store.watch(() => this.#draw()), watchAttention(() => this.#drawSound(this.state))];
-    this.#stop = () => stops.forEach((stop) => stop());
+    this.#stop = store.watch(() => this.#draw());
   }
 
   disconnectedCallback() {
@@ -61,8 +59,6 @@ export class LockstepPomodoro extends HTMLElement {
     this.line = el("p", { class: "pomodoro-line" });
     this.dots = el("div", { class: "dots", role: "img" });
     this.did = el("p", { class: "quiet pomodoro-did" });
-    this.mute = el("button", { type: "button", class: "icon-button mute", onclick: () => alarm.choose({ on: !alarm.on }) });
-    this.hint = el("p", { class: "sound-hint", hidden: true }, icon("bell"), el("span", { text: t("sound.hint") }));
     this.live = el("p", { class: "visually-hidden", role: "status", "data-announce": "phase" });
     this.start = this.#button("play", t("pomodoro.start"), () => this.#send(this.state?.paused ? "resume" : "start"), "start");
     this.stop = this.#button("pause", t("pomodoro.stop"), () => this.#send("stop"), "stop");
@@ -76,9 +72,8 @@ export class LockstepPomodoro extends HTMLElement {
       el("h2", { class: "visually-hidden", text: t("pomodoro.title") }),
       this.tomato,
       this.badge,
-      this.mute,
       this.live,
-      el("div", { class: "pomodoro-words" }, this.line, this.dots, this.did, this.hint),
+      el("div", { class: "pomodoro-words" }, this.line, this.dots, this.did, el("lockstep-sound", { thing: this.thing })),
       el("div", { class: "pomodoro-buttons" }, this.start, this.stop, this.skip, this.extend, this.reset),
     );
   }
@@ -112,7 +107,6 @@ export class LockstepPomodoro extends HTMLElement {
     setText(this.did, this.#didText(state, now));
     this.#drawDots(state);
     this.#drawButtons(state);
-    this.#drawSound(state);
     this.#announce(state, message);
     this.dispatchEvent(new CustomEvent("phase", { bubbles: true, detail: { state, message, time } }));
     const next = isRunning(state) ? untilNextSecond(left) : ALARMS.includes(state.phase) || isUntimed(state) ? 1_000 : IDLE_REFRESH_MS;
@@ -171,19 +165,6 @@ export class LockstepPomodoro extends HTMLElement {
     dim(this.reset, state.phase === "idle" && state.cycle === 0);
     this.start?.classList.toggle("primary", !running);
     this.stop?.classList.toggle("primary", stoppable);
-  }
-
-  /** A browser that may not sound yet says so; mute counts for this browser. @param {Pomodoro|null} state */
-  #drawSound(state) {
-    const { mute, hint } = this;
-    if (!mute || !hint || !state) return;
-    hint.hidden = !(alarm.blocked && (ALARMS.includes(state.phase) || isRunning(state)));
-    const picture = alarm.on ? "bell" : "mute";
-    if (mute.dataset.icon === picture) return;
-    mute.dataset.icon = picture;
-    mute.setAttribute("aria-label", t(alarm.on ? "sound.mute" : "sound.unmute"));
-    mute.title = mute.getAttribute("aria-label") ?? "";
-    mute.replaceChildren(icon(picture));
   }
 
   /** Phases are spoken, seconds are not. @param {Pomodoro} state @param {string} message */

@@ -4,9 +4,7 @@ import { el, setAttr, setText } from "../dom.js";
 import { t } from "../i18n.js";
 import { store } from "../page.js";
 import "./pomodoro.js";
-import "./setup.js";
 import "./slider.js";
-import "./thing.js";
 
 export class LockstepRoom extends HTMLElement {
   #stop = () => {};
