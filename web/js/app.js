@@ -42,6 +42,7 @@ document.getElementById("main")?.append(room);
 
 /** Shows what the address says. */
 async function show() {
+  const focused = document.activeElement;
   const wanted = new URL(location.href).searchParams.get("view") ?? "room";
   const view = VIEWS.includes(wanted) ? wanted : "room";
   document.documentElement.dataset.view = view;
@@ -55,6 +56,7 @@ async function show() {
     else if (!there) main?.append(document.createElement(`lockstep-${name}`));
   }
   room.hidden = view in LATE;
+  if (focused && !focused.checkVisibility()) main?.focus({ preventScroll: true });
   for (const link of document.querySelectorAll("[data-view-link]")) {
     if (link.getAttribute("data-view-link") === view) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
@@ -112,7 +114,8 @@ async function complete() {
   }
   if (latest) attend(latest.state, latest.message, store.live);
   // Where the browser allows it (HTTPS or this machine): the page that says when the hub is away.
-  if (isSecureContext) void navigator.serviceWorker?.register("sw.js").catch(() => {});
+  if (isSecureContext) await navigator.serviceWorker?.register("sw.js").catch(() => {});
+  performance.mark("complete");
 }
 void pictured.then(complete);
 

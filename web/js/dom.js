@@ -38,6 +38,13 @@ export function setAttr(/** @type {Element} */ element, /** @type {string} */ na
   else if (element.getAttribute(name) !== value) element.setAttribute(name, value);
 }
 
+/** Hides an element; a focus that is in it goes to `next`, not back to the start of the page. @param {HTMLElement} element @param {HTMLElement|null} [next] */
+export function hide(element, next = document.getElementById("main")) {
+  const focused = element.contains(document.activeElement);
+  element.hidden = true;
+  if (focused) next?.focus({ preventScroll: true });
+}
+
 /** Drawn on a 24 × 24 grid with round strokes. @type {Record<string, string>} */
 const PATHS = {
   play: "M8 5.5v13l10.5-6.5z",

@@ -32,7 +32,7 @@ export async function tab(browser, url, { wait = ".tomato-message", ...options }
     const text = message.text();
     const fallBack = message.location().url.includes("api/v1/stream"); // tried while the hub is away
     const expected = fallBack || /WebSocket connection to|net::ERR_/.test(text);
-    if (message.type() === "error" && !expected) complaints.push(text);
+    if (message.type() === "error" && !expected) complaints.push(`${text} ${message.location().url}`.trim());
   });
   await page.goto(url);
   if (wait) await page.locator(wait).first().waitFor();
@@ -47,7 +47,11 @@ export async function tab(browser, url, { wait = ".tomato-message", ...options }
     alert: (/** @type {string} */ code) => page.locator(`.alert[data-code="${code}"]`),
     button: (/** @type {string} */ name) => page.locator(`[data-command="${name}"]`),
     field: (/** @type {string} */ id) => page.locator(`#setup-${id}`),
-    live: () => eventually("the page is live", () => page.evaluate(() => document.documentElement.dataset.link), (link) => link === "live"),
+    /** Live, and all of it loaded: what is missing when a hub dies meanwhile has a story of its own. */
+    live: async () => {
+      await eventually("the page is live", () => page.evaluate(() => document.documentElement.dataset.link), (link) => link === "live");
+      await eventually("the page is complete", () => page.evaluate(() => performance.getEntriesByName("complete").length > 0));
+    },
     says: (/** @type {string} */ text) => eventually(`the tomato says ${text}`, () => page.locator(".tomato-message").textContent(), (seen) => seen === text),
     shows: (/** @type {string} */ id, /** @type {string} */ value) => eventually(`${id} shows ${value}`, () => page.locator(`lockstep-slider[thing="${id}"] output`).textContent(), (seen) => seen === value),
     close: async () => {

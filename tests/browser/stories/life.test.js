@@ -59,3 +59,18 @@ test("«Try now» does not wait out the back-off", async () => {
   await eventually("it is live before the wait was over", () => a.page.evaluate(() => document.documentElement.dataset.link), (link) => link === "live", 2_000);
   await a.close();
 });
+
+test("what the hub could not send any more is loaded when it is back", async () => {
+  const context = await browser.newContext({ locale: "en-GB" });
+  const page = await context.newPage();
+  await page.route("**/js/elements/settings.js", (route) => route.abort(), { times: 1 });
+  await page.goto(hub.url);
+  await page.locator(".tomato-message").waitFor();
+  await page.locator("[data-command=reset]").click(); // the room works without it
+  await eventually("the first try failed", () => page.evaluate(() => performance.getEntriesByName("complete").length), (n) => n === 0);
+  await hub.kill("SIGKILL");
+  await hub.start();
+  await page.getByRole("button", { name: "Settings" }).click();
+  await page.getByRole("dialog", { name: "Settings" }).waitFor();
+  await context.close();
+});

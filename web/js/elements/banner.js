@@ -1,6 +1,6 @@
 // @ts-check
 /** `<lockstep-banner>`: says when what is shown is not live, when the next try is, and lets a person try at once. */
-import { el, icon, setText } from "../dom.js";
+import { el, hide, icon, setText } from "../dom.js";
 import { t, timeOfDay } from "../i18n.js";
 import { client, store, WHY_NOT } from "../page.js";
 
@@ -39,8 +39,9 @@ export class LockstepBanner extends HTMLElement {
       this.#liveAt = now;
       this.#lostAt = 0;
       document.documentElement.dataset.link = "live";
+      count.hidden = true;
+      hide(button);
       body.hidden = store.mayCommand;
-      count.hidden = button.hidden = true;
       if (!store.mayCommand) setText(text, t("link.viewer"));
       return;
     }

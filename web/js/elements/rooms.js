@@ -1,6 +1,7 @@
 // @ts-check
 /** `<lockstep-rooms>`: who is in this room, its name, further rooms; what only an admin may do is there, quiet, and says why. */
 import { ask } from "../api.js";
+import { confirmDialog } from "../confirm.js";
 import { el, icon, setAttr, setText } from "../dom.js";
 import { ago, t, tMaybe } from "../i18n.js";
 import { store } from "../page.js";
@@ -43,13 +44,7 @@ export class LockstepRooms extends HTMLElement {
       this.forms,
       this.outcome,
     );
-    this.sure = el(
-      "dialog",
-      { class: "dialog", "aria-labelledby": "room-sure-title", onclose: () => this.sure?.returnValue === "delete" && void this.#try(() => this.#delete()) },
-      el("h2", { id: "room-sure-title" }),
-      el("p", { text: t("rooms.deleteText") }),
-      el("form", { method: "dialog", class: "dialog-actions" }, el("button", { class: "button", value: "cancel", text: t("setup.confirm.cancel") }), el("button", { class: "button primary", value: "delete", text: t("rooms.delete") })),
-    );
+    this.sure = confirmDialog({ id: "room-sure-title", title: "", text: t("rooms.deleteText"), answers: [["delete", t("rooms.delete")]] }, () => void this.#try(() => this.#delete()));
     this.append(el("button", { type: "button", class: "icon-button", "aria-label": t("rooms.title"), title: t("rooms.title"), onclick: () => this.#open() }, icon("home")), this.dialog, this.sure);
   }
 
@@ -95,7 +90,6 @@ export class LockstepRooms extends HTMLElement {
     const title = this.sure?.querySelector("h2");
     if (!this.sure || !title) return;
     setText(title, t("rooms.deleteTitle", { room: store.room?.name ?? store.roomId }));
-    this.sure.returnValue = "";
     this.sure.showModal();
   }
 

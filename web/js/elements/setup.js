@@ -1,5 +1,6 @@
 // @ts-check
 /** `<lockstep-setup thing="pomodoro">`: the Pomodoro's settings. What is edited, changed meanwhile or wrong is decided in draft.js. */
+import { confirmDialog } from "../confirm.js";
 import { isRunning } from "../countdown.js";
 import { el, icon, setAttr, setText } from "../dom.js";
 import { Draft, FIELDS, fieldText } from "../draft.js";
@@ -42,27 +43,9 @@ export class LockstepSetup extends HTMLElement {
       this.warning,
       el("div", { class: "setup-actions" }, this.outcome, this.discard, this.save),
     );
-    this.dialog = this.#buildDialog();
+    const answers = /** @type {[string, string][]} */ ([["configure", t("setup.confirm.later")], ["setup", t("setup.confirm.save")]]);
+    this.dialog = confirmDialog({ id: "setup-confirm-title", title: t("setup.confirm.title"), text: t("setup.confirm.text"), answers }, (answer) => void this.#send(answer));
     this.append(el("h2", { text: t("setup.title") }), this.form, this.dialog);
-  }
-
-  #buildDialog() {
-    const choose = (/** @type {string} */ key, /** @type {string} */ value, name = "button") =>
-      el("button", { type: "submit", class: name, value, text: t(/** @type {any} */ (key)) });
-    const dialog = el(
-      "dialog",
-      { class: "dialog", "aria-labelledby": "setup-confirm-title", onclose: () => this.#confirmed(dialog.returnValue) },
-      el("h2", { id: "setup-confirm-title", text: t("setup.confirm.title") }),
-      el("p", { text: t("setup.confirm.text") }),
-      el(
-        "form",
-        { method: "dialog", class: "dialog-actions" },
-        choose("setup.confirm.cancel", "cancel"),
-        choose("setup.confirm.later", "configure"),
-        choose("setup.confirm.save", "setup", "button primary"),
-      ),
-    );
-    return dialog;
   }
 
   #row(/** @type {Field} */ field) {
@@ -135,11 +118,6 @@ export class LockstepSetup extends HTMLElement {
     }
     if (this.#running) this.dialog?.showModal();
     else void this.#send("setup");
-  }
-
-  #confirmed(/** @type {string} */ choice) {
-    if (this.dialog) this.dialog.returnValue = "";
-    if (choice === "setup" || choice === "configure") void this.#send(choice);
   }
 
   async #send(/** @type {string} */ action) {

@@ -1,7 +1,7 @@
 // @ts-check
 /** `<lockstep-share>`: this room's address as a link and a QR code, with nothing secret in it; and the PIN of its guests, who may be in it alone. */
 import { ask } from "../api.js";
-import { el, icon, setText, svg } from "../dom.js";
+import { el, hide, icon, setText, svg } from "../dom.js";
 import { t } from "../i18n.js";
 import { store } from "../page.js";
 import { qrModules } from "../qr.js";
@@ -68,11 +68,11 @@ export class LockstepShare extends HTMLElement {
     role.disabled = make.disabled = !may;
     setText(why, may ? t("guests.text") : t("rooms.adminOnly", { role: store.role }));
     setText(pin, "");
-    end.hidden = true;
-    if (!may) return;
+    if (!may) return hide(end);
     const set = await ask("GET", `rooms/${store.roomId}/guests`).catch(() => null);
-    end.hidden = !set?.role;
+    end.hidden = false;
     if (set?.role) role.value = set.role;
+    else hide(end, make);
   }
 
   #open() {

@@ -1,6 +1,7 @@
 // @ts-check
 /** `<lockstep-topics>`: every retained topic as a tree with live values. Only the rows in sight are elements. */
-import { el, icon, setAttr, setText } from "../dom.js";
+import { confirmDialog } from "../confirm.js";
+import { el, hide, icon, setAttr, setText } from "../dom.js";
 import { t, timeOfDay } from "../i18n.js";
 import { bar, client, store } from "../page.js";
 import { preview, readAs, sortTopics, treeRows } from "../topic-tree.js";
@@ -50,7 +51,8 @@ export class LockstepTopics extends HTMLElement {
     this.format = el("select", { class: "text-input", "aria-label": t("topics.as"), onchange: () => this.#reformat() }, ...FORMATS.map((name) => el("option", { value: name, text: t(`topics.${name}`) })));
     this.clear = el("button", { type: "button", class: "button", onclick: () => this.dialog?.showModal() }, icon("trash"), el("span", { text: t("topics.clear") }));
     this.detail = el("section", { class: "card topic-detail" }, this.path, this.facts, this.payload, el("div", { class: "topic-tools" }, this.format, this.clear));
-    this.append(el("section", { class: "card topic-card" }, el("div", { class: "topic-head" }, el("h2", { text: t("topics.title") }), this.count), this.filter, this.list), el("div", { class: "side" }, this.detail, this.#form()), this.#confirm());
+    this.dialog = confirmDialog({ id: "clear-title", title: t("topics.clearTitle"), text: t("topics.clearText"), answers: [["clear", t("topics.clear")]] }, () => void this.#clearSelected());
+    this.append(el("section", { class: "card topic-card" }, el("div", { class: "topic-head" }, el("h2", { text: t("topics.title") }), this.count), this.filter, this.list), el("div", { class: "side" }, this.detail, this.#form()), this.dialog);
   }
 
   #form() {
@@ -70,17 +72,6 @@ export class LockstepTopics extends HTMLElement {
       el("div", { class: "set-row" }, el("label", { for: "pub-retain", text: t("topics.retain") }), this.retain),
       el("div", { class: "setup-actions" }, this.outcome, this.submit),
     );
-  }
-
-  #confirm() {
-    this.dialog = el(
-      "dialog",
-      { class: "dialog", "aria-labelledby": "clear-title", onclose: () => this.dialog?.returnValue === "clear" && void this.#clearSelected() },
-      el("h2", { id: "clear-title", text: t("topics.clearTitle") }),
-      el("p", { text: t("topics.clearText") }),
-      el("form", { method: "dialog", class: "dialog-actions" }, el("button", { class: "button", value: "cancel", text: t("setup.confirm.cancel") }), el("button", { class: "button primary", value: "clear", text: t("topics.clear") })),
-    );
-    return this.dialog;
   }
 
   /** @param {import("../client.js").Message} message */
@@ -207,7 +198,7 @@ export class LockstepTopics extends HTMLElement {
     if (this.submit) bar(this.submit);
     const value = this.#selected ? client.value(this.#selected) : null;
     setText(path, this.#selected || t("topics.none"));
-    clear.hidden = format.hidden = payload.hidden = !value;
+    for (const part of [clear, format, payload]) if (value) part.hidden = false; else hide(part, this.list);
     if (!value) return setText(facts, this.#selected ? t("topics.gone") : "");
     const heard = this.#heardAt.get(this.#selected);
     setText(facts, [t("topics.retained"), `#${value.seq}`, value.format, ...(heard ? [timeOfDay(heard, true)] : [])].join(" · "));
@@ -215,7 +206,6 @@ export class LockstepTopics extends HTMLElement {
   }
 
   async #clearSelected() {
-    if (this.dialog) this.dialog.returnValue = "";
     await this.#say(client.publish(this.#selected, "", { retain: true, format: "text" }));
   }
 
