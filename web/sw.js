@@ -5,8 +5,8 @@
  * It caches nothing else on purpose: a dashboard from a cache would look live and not be.
  */
 const worker = /** @type {ServiceWorkerGlobalScope} */ (/** @type {unknown} */ (self));
-const CACHE = "lockstep-offline-1";
-const KEPT = ["offline.html", "css/base.css", "icons/tomato.svg", "js/first.js", "js/offline.js"];
+const CACHE = "lockstep-offline-2";
+const KEPT = ["offline.html", "css/base.css", "css/alone.css", "icons/tomato.svg", "js/first.js", "js/offline.js"];
 
 worker.addEventListener("install", (event) => {
   event.waitUntil(caches.open(CACHE).then((cache) => cache.addAll(KEPT)).then(() => worker.skipWaiting()));

@@ -74,4 +74,11 @@ export async function accessible(page, what) {
 export async function fits(page) {
   const [wide, seen] = await page.evaluate(() => [document.documentElement.scrollWidth, innerWidth]);
   assert.ok(wide <= seen, `the page is ${wide} px wide in a window of ${seen}`);
+  const out = await page.evaluate(() => {
+    const dialog = [...document.querySelectorAll("dialog[open]")].at(-1);
+    if (!dialog) return [];
+    const edge = dialog.getBoundingClientRect().right - parseFloat(getComputedStyle(dialog).paddingRight) + 9; // a round button's own space
+    return [...dialog.querySelectorAll("*")].filter((part) => part.checkVisibility() && !part.closest("option") && part.getBoundingClientRect().right > edge).map((part) => part.outerHTML.slice(0, 100));
+  });
+  assert.deepEqual(out, [], "sticks out of its dialog");
 }

@@ -27,26 +27,33 @@ const VIEWS = {
   room: { there: ".tomato-message" },
   wall: { path: "?view=wall", there: ".tomato-message" },
   topics: { path: "?view=topics", there: ".topic-row" },
-  settings: { open: "Settings", there: "dialog[open] .facts" },
-  "this-room": { open: "This room", there: "dialog[open] .present-name" },
-  share: { open: "Share this room", there: "dialog[open] .qr svg" },
+  history: { path: "?view=history", there: ".tiles" },
+  settings: { open: "lockstep-settings", there: "dialog[open] .facts" },
+  "this-room": { open: "lockstep-rooms", there: "dialog[open] .present-name" },
+  share: { open: "lockstep-share", there: "dialog[open] .qr svg" },
   login: { path: "login", there: "#user-form" },
 };
 
-for (const [screen, size] of Object.entries({ desktop: DESKTOP, phone: PHONE })) {
-  for (const colorScheme of /** @type {const} */ (["light", "dark"])) {
-    test(`${screen}, ${colorScheme}`, async () => {
-      for (const [view, { path = "", open, there }] of Object.entries(VIEWS)) {
-        const a = await tab(browser, `${hub.url}${path}`, { ...size, colorScheme, reducedMotion: "reduce", wait: path === "login" ? "#user-form" : path === "?view=topics" ? "lockstep-topics" : ".tomato-message" });
-        if (path !== "login") await a.live();
-        if (!path) await a.page.locator("main").click({ position: { x: 2, y: 2 } }); // after a touch alarms may be heard, and the page says no more of it
-        if (open) await a.page.getByRole("button", { name: open, exact: true }).click();
-        await a.page.locator(there).first().waitFor();
-        await accessible(a.page, `${view}, ${screen}, ${colorScheme}`);
-        await fits(a.page);
-        await a.page.screenshot({ animations: "disabled", path: `${OUT}view-${view}-${screen}-${colorScheme}.png` });
-        await a.close();
-      }
-    });
+/** @param {string} screen @param {import("playwright-core").BrowserContextOptions} options @param {string[]} [views] */
+async function pictures(screen, options, views = Object.keys(VIEWS)) {
+  for (const view of views) {
+    const { path = "", open, there } = VIEWS[view];
+    const a = await tab(browser, `${hub.url}${path}`, { ...options, reducedMotion: "reduce", wait: path ? there : ".tomato-message" });
+    if (path !== "login") await a.live();
+    if (!path) await a.page.locator("main").click({ position: { x: 2, y: 2 } }); // after a touch alarms may be heard, and the page says no more of it
+    if (open) await a.page.locator(`${open} > button`).click();
+    await a.page.locator(there).first().waitFor();
+    await accessible(a.page, `${view}, ${screen}`);
+    await fits(a.page);
+    await a.page.screenshot({ animations: "disabled", path: `${OUT}view-${view}-${screen}.png` });
+    await a.close();
   }
 }
+
+for (const [screen, size] of Object.entries({ desktop: DESKTOP, phone: PHONE })) {
+  for (const colorScheme of /** @type {const} */ (["light", "dark"])) test(`${screen}, ${colorScheme}`, () => pictures(`${screen}-${colorScheme}`, { ...size, colorScheme }));
+}
+
+test("the longer words in the narrowest window", () => pictures("narrow-german", { locale: "de-CH", viewport: { width: 320, height: 640 }, hasTouch: true, isMobile: true, deviceScaleFactor: 2 }));
+
+test("a projector", () => pictures("projector", { viewport: { width: 3840, height: 2160 } }, ["wall", "room"]));

@@ -113,11 +113,11 @@ export class LockstepHistory extends HTMLElement {
     const tiles = el("dl", { class: "tiles" }, tile(String(sum.periods), "history.periods"), tile(durationText(sum.seconds), "history.time"), tile(String(sum.brokenOff), "history.brokenOff"));
     if (span !== "day") tiles.append(tile(String(sum.daysWorked), "history.daysWorked"));
     const plot = span === "day" ? dayStrip(phases, from, until) : span === "week" ? weekBars(days) : yearMap(days, store.now());
+    if (phases.length === 0) return void this.body?.replaceChildren(tiles, el("p", { class: "quiet history-none", text: t("history.none") }));
     const parts = [tiles, plot];
     if (span !== "day") parts.push(rhythmBars(rhythm(phases)));
     if (cut) parts.push(el("p", { class: "setup-warning" }, icon("warn"), el("span", { text: t("history.cut") })));
-    if (phases.length === 0) parts.push(el("p", { class: "quiet history-none", text: t("history.none") }));
-    else parts.push(span === "day" ? phaseTable(phases) : el("details", { class: "history-table" }, el("summary", { text: t("history.table") }), dayTable(days)));
+    parts.push(span === "day" ? phaseTable(phases) : el("details", { class: "history-table" }, el("summary", { text: t("history.table") }), dayTable(days)));
     this.body?.replaceChildren(...parts);
     const map = this.body?.querySelector(".year-scroll");
     if (map) map.scrollLeft = map.scrollWidth;

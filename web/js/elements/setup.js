@@ -65,12 +65,12 @@ export class LockstepSetup extends HTMLElement {
       const shown = value === 0 ? t("setup.untimed") : text;
       return el("button", { type: "button", class: "chip", "data-value": text, text: shown, onclick: () => this.#edit(field.id, text) });
     });
-    const unit = field.unit === "minutes" ? [el("span", { class: "quiet setup-unit", text: t("setup.minutes") })] : [];
+    const unit = el("span", { class: "quiet setup-unit", text: field.unit === "minutes" ? t("setup.minutes") : "" });
     const row = el(
       "div",
       { class: "setup-row" },
       label,
-      el("div", { class: "setup-field" }, input, ...unit),
+      el("div", { class: "setup-field" }, input, unit),
       el("div", { class: "chips", role: "group", "aria-label": t("setup.choices", { field: t(key) }) }, ...chips),
       note,
     );
