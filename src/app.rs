@@ -130,9 +130,8 @@ async fn serve_async(config: Config, policy: Policy, ready_json: bool) -> anyhow
 
     let (mut engine, handle) =
         Engine::new(Hub::new(config.hub_spec(boot.clone())), clock.clone(), config.limits.clone());
-    // Whoever is not concerned is not woken: a task more on the way from device to device is felt. The door is told first, because its
-    // messages have the longest way before them.
-    let door_outlet = engine.outlet_for("router");
+    // Whoever is not concerned is not woken: a task more on the way from device to device is felt. The door is told last: whom a thread
+    // wakes last it runs first, and the door's messages have the longest way before them.
     let http_outlets =
         (0..config.http_writers).map(|_| engine.outlet_about("browsers", Publication::is_level)).collect();
     let below_root = format!("{}/", config.root);
@@ -142,6 +141,7 @@ async fn serve_async(config: Config, policy: Policy, ready_json: bool) -> anyhow
     let link_side =
         |engine: &mut Engine| link::HubSide::Inside { engine: handle.clone(), outlet: engine.outlet_for("link") };
     let link_side = config.link.as_ref().map(|settings| (settings, link_side(&mut engine)));
+    let door_outlet = engine.outlet_for("router");
     let logins = Logins::lasting(config.http_limits.logins, restored.logins);
     let put_back = restored.values.iter().filter(|value| engine.puts_back(value)).count();
     let interest = Arc::default();

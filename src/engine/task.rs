@@ -437,14 +437,15 @@ impl Engine {
             }
             None => later.send(),
         }
-        // The journal has it first: what a session says of a message comes to the journal behind the message.
+        // The journal has it first: what a session says of a message comes to the journal behind the message. The readers come last,
+        // because a thread runs first whom it woke last: an answer is a system call, and others wait for what is handed on.
+        if let Some(settled) = now_settled {
+            settled.send();
+        }
         if !batch.publications.is_empty() {
             let before = self.outlets.len();
             self.outlets.retain(|(_, outlet)| outlet.offer(&batch));
             self.lost_outlets += before - self.outlets.len();
-        }
-        if let Some(settled) = now_settled {
-            settled.send();
         }
     }
 }

@@ -40,46 +40,78 @@ pub(crate) struct Delays {
     pub(crate) delivered: [Delay; 3],
 }
 
-/// Measures `rounds` of each, with a pause of `rest` in front of each round.
-pub(crate) fn measure(server: &Server, rounds: usize, rest: Duration) -> io::Result<Delays> {
-    let mut device = Client::connect(server.port, "device", 16 << 10)?;
-    let ping = rounds_of(rounds, rest, || {
-        let began = Instant::now();
-        device.stream.write_all(wire::PINGREQ)?;
-        device.wait_for(wire::PINGRESP)?;
-        Ok(began.elapsed())
-    })?;
-    let mut packet = Vec::new();
-    wire::put_publish(&mut packet, "nobody/reads", 1, 1, 0, 0, PAYLOAD_BYTES);
-    let acknowledged = rounds_of(rounds, rest, || {
-        let began = Instant::now();
-        device.stream.write_all(&packet)?;
-        device.wait_for(wire::PUBACK)?;
-        Ok(began.elapsed())
-    })?;
-    let mut delivered = [Delay::default(); 3];
-    for qos in 0..3_u8 {
-        let topic = format!("bench/{qos}");
-        let mut reader = Client::connect(server.port, &format!("reader{qos}"), 16 << 10)?;
-        reader.subscribe(&topic, qos)?;
-        packet.clear();
-        wire::put_publish(&mut packet, &topic, qos, 1, 0, 0, PAYLOAD_BYTES);
-        delivered[usize::from(qos)] = rounds_of(rounds, rest, || delivery(&mut device, &mut reader, &packet, qos))?;
-    }
-    Ok(Delays { ping, acknowledged, delivered })
+/// Rounds that nobody counts when the turn comes to another server: its memory is cold.
+const WARM_UP: usize = 3;
+
+/// The clients of one server, and what they have seen so far.
+pub(crate) struct Ways {
+    device: Client,
+    readers: Vec<Client>,
+    took: [Vec<Duration>; 5],
 }
 
-fn rounds_of(rounds: usize, rest: Duration, mut round: impl FnMut() -> io::Result<Duration>) -> io::Result<Delay> {
-    let mut took = Vec::with_capacity(rounds);
-    for number in 0..rounds + rounds / 10 {
+impl Ways {
+    pub(crate) fn open(server: &Server) -> io::Result<Self> {
+        let device = Client::connect(server.port, "device", 16 << 10)?;
+        let readers = (0..3_u8).map(|qos| {
+            let mut reader = Client::connect(server.port, &format!("reader{qos}"), 16 << 10)?;
+            reader.subscribe(&topic(qos), qos)?;
+            Ok(reader)
+        });
+        Ok(Self { device, readers: readers.collect::<io::Result<_>>()?, took: Default::default() })
+    }
+
+    /// A turn: `rounds` of each way, with a pause of `rest` in front of each round. Servers take turns, because which core sleeps how
+    /// deeply changes by the second and moves a median more than what is compared.
+    pub(crate) fn turn(&mut self, rounds: usize, rest: Duration) -> io::Result<()> {
+        let Self { device, readers, took } = self;
+        let [ping, acknowledged, delivered @ ..] = took;
+        rounds_of(rounds, rest, ping, || {
+            let began = Instant::now();
+            device.stream.write_all(wire::PINGREQ)?;
+            device.wait_for(wire::PINGRESP)?;
+            Ok(began.elapsed())
+        })?;
+        let mut packet = Vec::new();
+        wire::put_publish(&mut packet, "nobody/reads", 1, 1, 0, 0, PAYLOAD_BYTES);
+        rounds_of(rounds, rest, acknowledged, || {
+            let began = Instant::now();
+            device.stream.write_all(&packet)?;
+            device.wait_for(wire::PUBACK)?;
+            Ok(began.elapsed())
+        })?;
+        for (qos, (reader, took)) in (0..3_u8).zip(readers.iter_mut().zip(delivered)) {
+            packet.clear();
+            wire::put_publish(&mut packet, &topic(qos), qos, 1, 0, 0, PAYLOAD_BYTES);
+            rounds_of(rounds, rest, took, || delivery(device, reader, &packet, qos))?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn delays(self) -> Delays {
+        let [ping, acknowledged, delivered @ ..] = self.took.map(Delay::of);
+        Delays { ping, acknowledged, delivered }
+    }
+}
+
+fn topic(qos: u8) -> String {
+    format!("bench/{qos}")
+}
+
+fn rounds_of(
+    rounds: usize,
+    rest: Duration,
+    took: &mut Vec<Duration>,
+    mut round: impl FnMut() -> io::Result<Duration>,
+) -> io::Result<()> {
+    for number in 0..WARM_UP + rounds {
         std::thread::sleep(rest);
         let one = round()?;
-        // The first ones warm up.
-        if number >= rounds / 10 {
+        if number >= WARM_UP {
             took.push(one);
         }
     }
-    Ok(Delay::of(took))
+    Ok(())
 }
 
 /// One message from `device` to `reader`. Of QoS 2, what the device must say before everybody delivers is part of the time; all other

@@ -22,8 +22,12 @@ use std::time::Duration;
 
 use crowd::Beside;
 use flow::{Flow, Plan};
+use latency::{Delays, Ways};
 use server::{Kind, Server};
 use spread::Spread;
+
+/// Rounds of each way in one turn of a server.
+const TURN_ROUNDS: usize = 20;
 
 struct Arguments {
     parts: Vec<String>,
@@ -152,21 +156,20 @@ fn delays(kinds: &[Kind], rounds: usize) {
             "| server | ping, socket and session | QoS 1 to nobody, acknowledged | delivered QoS 0 | QoS 1 | QoS 2 |"
         );
         println!("|---|---|---|---|---|---|");
-        let mut medians = Vec::new();
-        for kind in kinds {
-            let measured = Server::start(*kind)
-                .and_then(|server| latency::measure(&server, rounds, rest).map_err(|e| e.to_string()));
-            match measured {
-                Ok(delays) => {
-                    let [zero, one, two] = delays.delivered;
-                    let all = [delays.ping, delays.acknowledged, zero, one, two];
-                    let line: Vec<String> =
-                        all.iter().map(|delay| format!("{:.0} / {:.0}", delay.p50, delay.p99)).collect();
-                    println!("| {} | {} |", kind.name(), line.join(" | "));
-                    medians.push(all.map(|delay| delay.p50));
-                }
-                Err(reason) => println!("| {} | not measured: {reason} |", kind.name()),
+        let measured = match by_turns(kinds, rounds, rest) {
+            Ok(measured) => measured,
+            Err(reason) => {
+                println!("not measured: {reason}");
+                continue;
             }
+        };
+        let mut medians = Vec::new();
+        for (kind, delays) in kinds.iter().zip(measured) {
+            let [zero, one, two] = delays.delivered;
+            let all = [delays.ping, delays.acknowledged, zero, one, two];
+            let line: Vec<String> = all.iter().map(|delay| format!("{:.0} / {:.0}", delay.p50, delay.p99)).collect();
+            println!("| {} | {} |", kind.name(), line.join(" | "));
+            medians.push(all.map(|delay| delay.p50));
         }
         for (kind, [ping, acknowledged, zero, ..]) in kinds.iter().zip(&medians) {
             let share = |part: f64| 100.0 * part / zero;
@@ -185,6 +188,19 @@ fn delays(kinds: &[Kind], rounds: usize) {
             println!("\nTimes mosquitto's median: {}", ratios.join(" · "));
         }
     }
+}
+
+/// Latency of all `kinds`, which take turns.
+fn by_turns(kinds: &[Kind], rounds: usize, rest: Duration) -> Result<Vec<Delays>, String> {
+    let servers = kinds.iter().map(|kind| Server::start(*kind)).collect::<Result<Vec<_>, _>>()?;
+    let ways = servers.iter().map(|server| Ways::open(server).map_err(|e| e.to_string()));
+    let mut ways = ways.collect::<Result<Vec<_>, _>>()?;
+    for _ in 0..rounds.div_ceil(TURN_ROUNDS) {
+        for ways in &mut ways {
+            ways.turn(TURN_ROUNDS, rest).map_err(|e| e.to_string())?;
+        }
+    }
+    Ok(ways.into_iter().map(Ways::delays).collect())
 }
 
 fn idle(kinds: &[Kind], count: usize) {
