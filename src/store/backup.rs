@@ -8,7 +8,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::file::{self, OpenError, StoreFile};
+use super::{
+    error::OpenError,
+    file::{self, StoreFile},
+};
 
 /// Why a backup was not put in place; the file is as it was.
 #[derive(Debug, thiserror::Error)]

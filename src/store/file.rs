@@ -1,11 +1,9 @@
-//! The file: tables and transactions of redb, and nothing of redb anywhere else.
+//! The file: how it is opened, made, written in one transaction, read and copied.
 //!
-//! When to commit does not belong here; that is [`journal`](super::journal).
+//! When to commit does not belong here; that is [`journal`](super::journal). Tables with rules of their own have files of their own.
 
 use std::{
-    collections::{BTreeSet, HashMap},
     fs, io,
-    ops::Bound,
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
 };
@@ -16,22 +14,22 @@ use redb::{
 };
 
 use super::{
-    kept::{self, KeptChanges},
-    logins,
+    changes::Changes,
+    error::{OpenError, StoreError, damaged, open_error},
+    history, kept, logins,
     record::{read_value, write_value},
 };
 use crate::{
     domain::{
-        history::{HistoryEntry, HistoryPage, HistoryQuery, Place},
+        history::{HistoryPage, HistoryQuery},
         publication::Publication,
-        topic::Topic,
     },
     engine::RestoredOwner,
-    policy::{Login, LoginChanges, TokenHash, note_login_change},
+    policy::{Login, TokenHash},
 };
 
 /// The version of the tables; a file with a greater one was written by a newer hub.
-const FORMAT: u64 = 1;
+pub(super) const FORMAT: u64 = 1;
 
 /// What redb may keep of the file in memory: everything is read once at the start, later almost nothing.
 const CACHE_BYTES: usize = 8 * 1024 * 1024;
@@ -39,104 +37,12 @@ const CACHE_BYTES: usize = 8 * 1024 * 1024;
 const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
 /// Topic → value, see [`write_value`].
 const RETAINED: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("retained");
-/// (room, ended at in Unix ms, a number that makes it unique) → JSON of a [`HistoryEntry`].
-const HISTORY: TableDefinition<'_, (&str, i64, u64), &[u8]> = TableDefinition::new("history");
 
 const FORMAT_KEY: &str = "format";
 const STORE_ID_KEY: &str = "store_id";
 const COMMITS_KEY: &str = "commits";
 const STARTS_KEY: &str = "starts";
 const REVISION_CEILING_KEY: &str = "revision_ceiling";
-
-/// Why the file could not be opened; one sentence with the file's name and the way out.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    /// The folder cannot be made, or not be written to.
-    #[error("the data directory {} cannot be used; choose one that you may write to with --data-dir", path.display())]
-    Folder {
-        /// Which folder.
-        path: PathBuf,
-        /// What the system says.
-        source: io::Error,
-    },
-    /// Another process has it.
-    #[error(
-        "another hub is running on {}; stop it, or give this one a directory of its own with --data-dir",
-        path.display()
-    )]
-    InUse {
-        /// Which file.
-        path: PathBuf,
-    },
-    /// It cannot be read or written.
-    #[error("{} cannot be opened", path.display())]
-    Access {
-        /// Which file.
-        path: PathBuf,
-        /// What the system says.
-        source: StoreError,
-    },
-    /// It is not a file of a hub, or it is damaged.
-    #[error(
-        "{} is damaged or is not a file of a hub ({detail}); put a backup in its place with `lockstep restore`, or move it away \
-         to start with nothing",
-        path.display()
-    )]
-    Damaged {
-        /// Which file.
-        path: PathBuf,
-        /// What was found.
-        detail: String,
-    },
-    /// A newer hub wrote it.
-    #[error("{} is of format {found}, and this hub knows formats up to {FORMAT}; use the newer hub", path.display())]
-    Newer {
-        /// Which file.
-        path: PathBuf,
-        /// Its format.
-        found: u64,
-    },
-}
-
-/// Why something could not be read from the file or written to it.
-#[derive(Debug, thiserror::Error)]
-pub enum StoreError {
-    /// What redb says.
-    #[error("{0}")]
-    Database(Box<redb::Error>),
-    /// Bytes that are no record.
-    #[error("{0}")]
-    Record(String),
-    /// What the system says.
-    #[error("{0}")]
-    Io(#[from] io::Error),
-    /// The file in its place is another one, or an older copy.
-    #[error("it was replaced while the hub was running; restart the hub")]
-    Replaced,
-}
-
-impl StoreError {
-    fn of(error: impl Into<redb::Error>) -> Self {
-        Self::Database(Box::new(error.into()))
-    }
-}
-
-macro_rules! from_redb {
-    ($($error:ident),*) => { $(
-        impl From<redb::$error> for StoreError {
-            fn from(error: redb::$error) -> Self {
-                Self::of(error)
-            }
-        }
-    )* };
-}
-from_redb!(DatabaseError, TransactionError, TableError, StorageError, CommitError);
-
-impl From<serde_json::Error> for StoreError {
-    fn from(error: serde_json::Error) -> Self {
-        Self::Record(error.to_string())
-    }
-}
 
 /// What an earlier run left.
 #[derive(Debug, Default, PartialEq)]
@@ -151,56 +57,6 @@ pub struct Restored {
     pub sessions: Vec<RestoredOwner>,
     /// Who was logged in.
     pub logins: Vec<(TokenHash, Login)>,
-}
-
-/// What one commit writes: the latest of everything that changed.
-#[derive(Debug, Default)]
-pub(super) struct Changes {
-    /// The newest publication of a topic; with an empty payload where it was cleared.
-    pub(super) retained: HashMap<Topic, Publication>,
-    /// What changed for MQTT sessions.
-    pub(super) kept: KeptChanges,
-    /// What changed of the logins.
-    pub(super) logins: LoginChanges,
-    /// Finished phases to append, oldest first.
-    pub(super) history: Vec<HistoryEntry>,
-    /// Finished phases that ended before this are to go, in Unix milliseconds.
-    pub(super) history_cutoff: Option<i64>,
-    /// Rooms whose history goes, before `history` is appended.
-    pub(super) history_forgotten: BTreeSet<String>,
-    /// The newest revision that may be given from now on.
-    pub(super) revision_ceiling: Option<u64>,
-}
-
-impl Changes {
-    /// Whether there is nothing to write.
-    pub(super) fn is_empty(&self) -> bool {
-        self.retained.is_empty()
-            && self.kept.is_empty()
-            && self.logins.is_empty()
-            && self.history.is_empty()
-            && self.history_cutoff.is_none()
-            && self.history_forgotten.is_empty()
-            && self.revision_ceiling.is_none()
-    }
-
-    /// Puts `older` beneath: what changed again since keeps its newer value.
-    pub(super) fn put_beneath(&mut self, older: Self) {
-        for (topic, value) in older.retained {
-            self.retained.entry(topic).or_insert(value);
-        }
-        self.kept.put_beneath(older.kept);
-        let newer = std::mem::replace(&mut self.logins, older.logins);
-        for (token, change) in newer {
-            note_login_change(&mut self.logins, token, change);
-        }
-        let newer = std::mem::replace(&mut self.history, older.history);
-        self.history.retain(|line| !self.history_forgotten.contains(&line.room));
-        self.history.extend(newer);
-        self.history_forgotten.extend(older.history_forgotten);
-        self.history_cutoff = self.history_cutoff.max(older.history_cutoff);
-        self.revision_ceiling = self.revision_ceiling.max(older.revision_ceiling);
-    }
 }
 
 /// Opens the database behind a path; tests put a disk in between that fails.
@@ -352,7 +208,7 @@ fn create(path: &Path) -> Result<(), OpenError> {
             meta.insert(REVISION_CEILING_KEY, 0)?;
         }
         transaction.open_table(RETAINED)?;
-        transaction.open_table(HISTORY)?;
+        history::make_table(&transaction)?;
         kept::make_tables(&transaction)?;
         logins::make_table(&transaction)?;
         transaction.commit()?;
@@ -473,53 +329,9 @@ fn write(database: &Database, changes: &Changes, commits: u64, lines: u64) -> Re
     }
     kept::write(&transaction, &changes.kept)?;
     logins::write(&transaction, &changes.logins)?;
-    write_history(&transaction, changes, commits, lines)?;
+    history::write(&transaction, changes, commits, lines)?;
     transaction.commit()?;
     Ok(())
-}
-
-fn write_history(
-    transaction: &WriteTransaction,
-    changes: &Changes,
-    commits: u64,
-    lines: u64,
-) -> Result<(), StoreError> {
-    if changes.history.is_empty() && changes.history_cutoff.is_none() && changes.history_forgotten.is_empty() {
-        return Ok(());
-    }
-    let mut table = transaction.open_table(HISTORY)?;
-    for room in &changes.history_forgotten {
-        table.retain_in((room.as_str(), i64::MIN, 0)..=(room.as_str(), i64::MAX, u64::MAX), |_, _| false)?;
-    }
-    for (number, line) in (lines..).zip(&changes.history) {
-        // The commit's number keeps a line of this start apart from one of an earlier start.
-        let unique = (commits << 20) | (number & 0xF_FFFF);
-        let key = (line.room.as_str(), line.ended_at, unique);
-        table.insert(key, serde_json::to_vec(line)?.as_slice())?;
-    }
-    if let Some(cutoff) = changes.history_cutoff {
-        table.retain(|(_, ended_at, _), _| ended_at >= cutoff)?;
-    }
-    Ok(())
-}
-
-fn damaged(path: &Path, detail: impl ToString) -> OpenError {
-    OpenError::Damaged { path: path.into(), detail: detail.to_string() }
-}
-
-fn open_error(path: &Path, error: DatabaseError) -> OpenError {
-    use redb::StorageError::{Corrupted, Io};
-    match error {
-        DatabaseError::DatabaseAlreadyOpen => OpenError::InUse { path: path.into() },
-        DatabaseError::UpgradeRequired(_) | DatabaseError::RepairAborted => damaged(path, error),
-        DatabaseError::Storage(Corrupted(detail)) => damaged(path, detail),
-        DatabaseError::Storage(Io(error))
-            if matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof) =>
-        {
-            damaged(path, error)
-        }
-        error => OpenError::Access { path: path.into(), source: error.into() },
-    }
 }
 
 /// What the file held at one moment. Reading it neither waits for commits nor holds them up; it blocks.
@@ -547,33 +359,7 @@ impl StoreReader {
 
     /// The finished phases that `query` asks for.
     pub(super) fn history(&self, query: &HistoryQuery) -> Result<HistoryPage, StoreError> {
-        let table = self.transaction.open_table(HISTORY)?;
-        let room = query.room.as_str();
-        let first = (room, query.from, 0);
-        let begin = match query.after {
-            Some(place) if (place.ended_at, place.number) >= (query.from, 0) => {
-                Bound::Excluded((room, place.ended_at, place.number))
-            }
-            _ => Bound::Included(first),
-        };
-        let end = (room, query.until, 0);
-        let mut page = HistoryPage::default();
-        // A range that ends before it begins has nothing in it, and redb must not be asked for it.
-        if matches!(begin, Bound::Included(key) | Bound::Excluded(key) if key >= end) {
-            return Ok(page);
-        }
-        let mut last = None;
-        for entry in table.range::<(&str, i64, u64)>((begin, Bound::Excluded(end)))? {
-            let (key, line) = entry?;
-            if page.entries.len() == query.entries_max {
-                page.next = last;
-                break;
-            }
-            let (_, ended_at, number) = key.value();
-            last = Some(Place { ended_at, number });
-            page.entries.push(serde_json::from_slice(line.value())?);
-        }
-        Ok(page)
+        history::read(&self.transaction, query)
     }
 
     /// Copies everything but the logins into a new file at `path`, which must not exist; there it is whole or not at all.
@@ -592,7 +378,7 @@ impl StoreReader {
         let transaction = database.begin_write()?;
         copy_table(&self.transaction, &transaction, META)?;
         copy_table(&self.transaction, &transaction, RETAINED)?;
-        copy_table(&self.transaction, &transaction, HISTORY)?;
+        history::copy(&self.transaction, &transaction)?;
         kept::copy(&self.transaction, &transaction)?;
         transaction.commit()?;
         Ok(())

@@ -11,7 +11,7 @@ use std::{
 use redb::{ReadTransaction, ReadableTable, TableDefinition, WriteTransaction};
 
 use super::{
-    file::StoreError,
+    error::StoreError,
     record::{read_value, write_value},
 };
 use crate::{

@@ -4,7 +4,7 @@
 
 use redb::{ReadTransaction, ReadableTable, TableDefinition, WriteTransaction};
 
-use super::file::StoreError;
+use super::error::StoreError;
 use crate::{
     domain::time::Wall,
     policy::{Login, LoginChange, LoginChanges, PasswordMark, TokenHash},

@@ -1,6 +1,7 @@
 //! A disk that fails when it is told to.
 
 use std::{
+    collections::{BTreeSet, HashMap},
     ops::Bound,
     sync::{
         Arc,
@@ -12,9 +13,10 @@ use redb::{BackendError, StorageBackend, backends::FileBackend};
 
 use super::*;
 use crate::domain::{
-    history::Outcome,
+    history::{HistoryEntry, Outcome, Place},
     origin::Origin,
     publication::{Level, Qos},
+    topic::Topic,
 };
 
 /// Switches a disk between working and full.

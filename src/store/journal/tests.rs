@@ -1,13 +1,13 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use proptest::prelude::*;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::*;
 use crate::{
-    domain::publication::{Accepted, Publication},
+    domain::publication::{Accepted, Level, Publication, Qos},
     domain::topic::Filter,
-    engine::{Batch, KeepChange, Keeper, Outcome, Owner, Place, Received, Wanted},
+    engine::{Batch, KeepChange, Keeper, Outcome, Owner, Place, Received, Settled, Wanted},
     store::file::tests::{Disk, value},
 };
 

@@ -3,7 +3,10 @@
 use std::path::Path;
 
 use super::*;
-use crate::store::file::{Changes, StoreFile, open_database};
+use crate::store::{
+    changes::Changes,
+    file::{StoreFile, open_database},
+};
 
 fn login(number: u8) -> Login {
     let used_at = Wall::from_unix_ms(1_700_000_000_000 + i64::from(number));
