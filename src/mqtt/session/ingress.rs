@@ -200,6 +200,15 @@ impl Session {
         }
     }
 
+    /// Where a PUBLISH of QoS 1 or 2 is next: lets those sessions go on whose packets were noticed together with it. The runtime may
+    /// begin with the one that was noticed last; a SUBSCRIBE that came before the PUBLISH, over whichever connection, then still has
+    /// the message (see [`take_published_meanwhile`](Self::take_published_meanwhile)).
+    pub(super) async fn let_others_read(&mut self) {
+        if matches!(self.held.front(), Some(Held::Publish(publish)) if publish.qos != Qos::AtMostOnce) {
+            tokio::task::yield_now().await;
+        }
+    }
+
     /// Carries out what is held, as far as nothing has to be awaited.
     pub(super) async fn advance(&mut self) {
         loop {

@@ -292,7 +292,7 @@ impl Session {
             at_latest(self.rate.blocked_until());
         }
         if self.link.is_none() {
-            at_latest(self.relink_at.filter(|at| *at > Instant::now()));
+            at_latest(self.relink_at);
         }
         deadline
     }
@@ -323,7 +323,7 @@ impl Session {
                 self.ended = true;
             }
         }
-        if self.link.is_none() && self.relink_at.is_some_and(|at| at <= now) && !self.subscriptions.is_empty() {
+        if self.link.is_none() && self.relink_at.is_some_and(|at| at <= now) {
             self.relink().await;
         }
     }

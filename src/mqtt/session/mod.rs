@@ -265,6 +265,7 @@ impl Session {
             self.flush();
             let input = self.input().await;
             self.take(input).await;
+            self.let_others_read().await;
         }
         self.end().await;
     }

@@ -239,13 +239,15 @@ impl Session {
     }
 
     /// QoS 1 and 2 that were published after the SUBSCRIBE was read and before the router had it: a client that knows that it has sent
-    /// its SUBSCRIBE may rely on them.
+    /// its SUBSCRIBE may rely on them. What was noted before is not noted again.
     fn take_published_meanwhile(&mut self) {
         let Some(subscribing) = &mut self.subscribing else { return };
         for number in &subscribing.fresh {
             let Some(entry) = self.subscriptions.get(*number) else { continue };
             let filter = &entry.subscription.filter;
-            for (topic, payload) in self.state.flow.missed_since(entry.last_seq, |topic| filter.matches(topic)) {
+            let noted = subscribing.meanwhile.iter().filter(|(of, _, _)| of == number);
+            let after = noted.map(|(_, _, message)| message.seq).fold(entry.last_seq, u64::max);
+            for (topic, payload) in self.state.flow.missed_since(after, |topic| filter.matches(topic)) {
                 if let Some(message) = header::decode(payload) {
                     subscribing.meanwhile.push((*number, topic, message));
                 }
@@ -361,11 +363,12 @@ impl Session {
         }
     }
 
-    /// The router is gone: everything is subscribed to again as soon as there is another.
+    /// The router is gone, or was too slow: everything is subscribed to again as soon as there is another, and at this one where the
+    /// writer finds that it lives.
     pub(super) fn lose_link(&mut self) {
         self.note_caught_up();
         self.link = None;
-        self.relink_at = Some(Instant::now());
+        self.relink_at = Some(Instant::now() + self.state.settings.limits.router_timeout);
         self.state.flow.suspect();
     }
 
@@ -400,9 +403,12 @@ impl Session {
             self.relink_at = Some(Instant::now() + self.state.settings.limits.router_timeout);
             return;
         };
-        for (number, filter) in orders {
+        let is_fresh = |number| self.subscribing.as_ref().is_some_and(|subscribing| subscribing.is_fresh(number));
+        let known: Vec<_> = orders.into_iter().filter(|(number, _)| !is_fresh(*number)).collect();
+        for (number, filter) in known {
             self.take_missed(number, &filter);
         }
+        self.take_published_meanwhile();
         for delivered in early {
             self.take_delivered(delivered);
         }

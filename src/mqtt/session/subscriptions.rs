@@ -48,10 +48,6 @@ impl Subscriptions {
         self.by_number.len()
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.by_number.is_empty()
-    }
-
     pub(super) fn get_mut(&mut self, number: u32) -> Option<&mut Entry> {
         self.by_number.get_mut(&number)
     }

@@ -7,7 +7,10 @@ use super::{
     packets::{Connect, PUBACK, PUBCOMP, PUBLISH, PUBREC, PUBREL, Publish, Will},
     sessions::ten_of_twenty,
 };
-use crate::support::Hub;
+use crate::{
+    figures::Figures,
+    support::{Hub, eventually},
+};
 
 /// A client that is let in, and whether its session was there.
 pub(super) async fn connected(hub: &Hub, connect: &Connect) -> (Client, bool) {
@@ -185,14 +188,12 @@ async fn a_delayed_will_goes_on_waiting_after_a_kill() {
     drop(connected(&hub, &connect).await);
     let (mut fence, _) = connected(&hub, &Connect::lasting("fence", 10)).await;
     // It is told when it is on disk, and so is everything before it.
-    fence.subscribe("fence", 1).await;
-    crate::support::eventually("the hub has noticed", async || {
-        let seen =
-            crate::support::mosquitto("mosquitto_sub", &hub, &["-t", "$SYS/broker/clients/total", "-C", "1"]).await;
-        fence.publish("fence/x", "x", 1, true).await;
-        if seen.is_empty() { Err(seen) } else { Ok(()) }
+    eventually("the hub has noticed that one is gone", async || {
+        let there = Figures::of(&hub).await.value(r#"lockstep_connections{kind="mqtt"}"#);
+        if there < 2.0 { Ok(()) } else { Err(there) }
     })
     .await;
+    fence.subscribe("fence", 1).await;
     let hub = hub.kill_and_restart();
     let (mut witness, _) = connected(&hub, &Connect::v5("witness")).await;
     witness.subscribe("will/#", 1).await;

@@ -31,7 +31,7 @@ const CAUSED: [(&str, &str); 25] = [
     ("queue", "queue_bytes_total_max=65536 queue_bytes_max=65536"),
     ("queue", "queue_messages_max=1"),
     ("reader_patience", "reader_patience_ms=50 reader_stall_ms=60000"),
-    ("reader_stall", "reader_patience_ms=60000 reader_stall_ms=50"),
+    ("reader_stall", "reader_patience_ms=60000 reader_stall_ms=1000 queue_bytes_max=2000000"),
     ("receive_maximum", "receive_maximum=1"),
     ("rights_withdrawn", ""),
     ("router_names", "router_names_max=1000"),

@@ -175,6 +175,24 @@ async fn what_was_retained_before_does_not_come_to_whoever_wants_nothing_old() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_subscription_that_the_router_was_too_slow_for_is_made_all_the_same() {
+    let rig = Rig::start().await;
+    let mut publisher = rig.v5("publisher").await;
+    publisher.publish("slow/t", "old", 1, true).await;
+    let mut client = rig.v5("client").await;
+    let hanging = rig.door.hang_router().await;
+    client.send(0x82, b"\x00\x09\x00\x00\x06slow/t\x01").await;
+    // The session has stopped waiting for a link when it answers this; nobody has found the router to be gone yet.
+    client.ping().await;
+    drop(hanging);
+    client.expect(SUBACK).await;
+    let old = client.message().await;
+    assert_eq!((old.text(), old.retain), ("old", true));
+    publisher.publish("slow/t", "new", 1, true).await;
+    assert_eq!(client.message().await.text(), "new");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn who_wants_no_retained_values_gets_none() {
     let rig = Rig::start().await;
     let mut witness = rig.v5("witness").await;
@@ -385,5 +403,33 @@ async fn the_brokers_own_numbers_are_there_at_once_and_hash_does_not_match_them(
         if topic == "marker" {
             break;
         }
+    }
+}
+
+/// The hub, which has one thread here, is busy while both packets come, so that it finds them at once.
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_subscribe_that_was_sent_before_a_publish_is_carried_out_before_it() {
+    let rig = Rig::start().await;
+    let (mut subscriber, mut publisher) = (rig.v5("subscriber").await, rig.v5("publisher").await);
+    for round in 1..=50_u16 {
+        let topic = format!("order/{round}");
+        let mut subscribe = bytes::BytesMut::new();
+        subscribe.extend_from_slice(&round.to_be_bytes());
+        subscribe.extend_from_slice(&[0]);
+        put_string(&mut subscribe, topic.as_bytes());
+        subscribe.extend_from_slice(&[1]);
+        let (release, released) = std::sync::mpsc::channel::<()>();
+        let (begun, busy) = std::sync::mpsc::channel();
+        tokio::spawn(async move {
+            begun.send(()).unwrap();
+            let _ = released.recv();
+        });
+        busy.recv().unwrap();
+        subscriber.send(0x82, &subscribe).await;
+        publisher.put(Publish { topic: &topic, payload: b"x", qos: 1, id: round, ..Publish::default() }).await;
+        release.send(()).unwrap();
+        subscriber.expect_past_messages(SUBACK).await;
+        publisher.expect(PUBACK).await;
+        assert_eq!(subscriber.message().await.topic, topic);
     }
 }
