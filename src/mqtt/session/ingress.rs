@@ -200,11 +200,14 @@ impl Session {
         }
     }
 
-    /// Where a PUBLISH of QoS 1 or 2 is next: lets those sessions go on whose packets were noticed together with it. The runtime may
-    /// begin with the one that was noticed last; a SUBSCRIBE that came before the PUBLISH, over whichever connection, then still has
-    /// the message (see [`take_published_meanwhile`](Self::take_published_meanwhile)).
+    /// Where a PUBLISH of QoS 1 or 2 is next: lets the other sessions read what reached them before it. The runtime may begin with the
+    /// socket that was noticed last; a SUBSCRIBE that came before the PUBLISH, over whichever connection, then still has the message
+    /// (see [`take_published_meanwhile`](Self::take_published_meanwhile)).
     pub(super) async fn let_others_read(&mut self) {
         if matches!(self.held.front(), Some(Held::Publish(publish)) if publish.qos != Qos::AtMostOnce) {
+            // The first lets those go on whose packets were noticed already. Before the second returns, the runtime has looked at all
+            // sockets, and those whose packets it found have gone on too.
+            tokio::task::yield_now().await;
             tokio::task::yield_now().await;
         }
     }
