@@ -135,26 +135,30 @@ impl Socket {
         Ok(wrote)
     }
 
-    /// Writes what is left and closes, for as long as `limit` allows.
-    pub(super) async fn close(&mut self, limit: std::time::Duration) {
-        let closing = async {
-            poll_fn(|cx| {
-                while !self.out.is_empty() {
-                    match self.poll_write(cx) {
-                        Err(_) => return Poll::Ready(()),
-                        Ok(true) => {}
-                        Ok(false) => return Poll::Pending,
-                    }
+    /// Writes what is left, for as long as `limit` allows.
+    pub(super) async fn drain(&mut self, limit: std::time::Duration) {
+        let draining = poll_fn(|cx| {
+            while !self.out.is_empty() || self.flush {
+                match self.poll_write(cx) {
+                    Err(_) => return Poll::Ready(()),
+                    Ok(true) => {}
+                    Ok(false) if self.out.is_empty() && !self.flush => {}
+                    Ok(false) => return Poll::Pending,
                 }
-                Poll::Ready(())
-            })
-            .await;
-            poll_fn(|cx| Pin::new(&mut self.stream).poll_shutdown(cx)).await
-        };
+            }
+            Poll::Ready(())
+        });
         // Whoever does not take the last bytes in time does without them.
-        if tokio::time::timeout(limit, closing).await.is_err() {
+        if tokio::time::timeout(limit, draining).await.is_err() {
             limit_met("goodbye_timeout");
         }
+    }
+
+    /// Closes the hub's side of the connection, behind what was written.
+    pub(super) async fn close(&mut self, limit: std::time::Duration) {
+        let closing = poll_fn(|cx| Pin::new(&mut self.stream).poll_shutdown(cx));
+        // What the client does not take any more is lost with its connection.
+        let _ = tokio::time::timeout(limit, closing).await;
     }
 
     /// Throws away what still comes, until the other side closes or `limit` is over.

@@ -28,6 +28,9 @@ const TAKEOVERS_TOGETHER: Duration = Duration::from_secs(60);
 /// So many of them are told about.
 const TAKEOVERS_TOLD: usize = 3;
 
+/// How long a client that was told why has to close by itself before the hub does: it need not find an end while it still reads.
+const CLOSES_ITSELF: Duration = Duration::from_millis(600);
+
 impl Session {
     /// Takes over a connection: the session's first, one after a gap, or another one while there is one (MQTT 5 §3.1.4).
     pub(super) async fn attach(&mut self, attach: Attach) {
@@ -159,7 +162,8 @@ impl Session {
     /// Closes the socket in a task of its own, and keeps what outlives it.
     fn drop_connection(&mut self, reason: Reason, text: &str) {
         let Some(mut online) = self.online.take() else { return };
-        if reason.is_error() && !(reason == Reason::UNSPECIFIED && text.is_empty()) {
+        let is_told = reason.is_error() && !(reason == Reason::UNSPECIFIED && text.is_empty());
+        if is_told {
             let text = if online.reasons_in_words { text } else { "" };
             frame::disconnect(&mut online.socket.out, online.version, reason, text, online.bytes_max);
             Stats::count(&self.state.stats.packets_sent);
@@ -178,14 +182,23 @@ impl Session {
         let mut socket = online.socket;
         // Who is told something still sends: the reason would be lost with a connection that is reset.
         let lingers = reason.is_error() && reason != Reason::SHUTTING_DOWN;
+        let closes_itself = lingers && is_told && online.version == Version::V5;
         let stop = self.state.cancel.clone();
         self.state.tracker.spawn(async move {
-            socket.close(limit).await;
-            if lingers {
-                tokio::select! {
-                    () = socket.linger(limit) => {}
-                    () = stop.cancelled() => {}
+            socket.drain(limit).await;
+            let stopped = stop.cancelled();
+            let lingering = async {
+                if closes_itself {
+                    socket.linger(CLOSES_ITSELF.min(limit)).await;
                 }
+                socket.close(limit).await;
+                if lingers {
+                    socket.linger(limit).await;
+                }
+            };
+            tokio::select! {
+                () = lingering => {}
+                () = stopped, if lingers => {}
             }
             drop(guard);
         });
