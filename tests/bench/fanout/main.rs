@@ -84,11 +84,12 @@ fn main() {
         table(&wanted, &arguments);
     }
     if wants("turns") {
-        turns::run(
-            &[Kind::FloorWs, Kind::Lockstep, Kind::Mosquitto],
-            arguments.turns,
-            arguments.time.min(Duration::from_secs(4)),
-        );
+        let mut kinds = wanted.clone();
+        kinds.retain(|kind| *kind != Kind::FloorBatch);
+        if kinds.is_empty() {
+            kinds = vec![Kind::FloorWs, Kind::Lockstep, Kind::Mosquitto, Kind::SocketIo];
+        }
+        turns::run(&kinds, arguments.turns, arguments.time.min(Duration::from_secs(4)));
     }
     if wants("slow")
         && let Err(reason) = harm::slow(arguments.time.min(Duration::from_secs(4)), 4)

@@ -24,20 +24,20 @@ struct Turn {
     arrived: f64,
 }
 
-/// Lets `kinds` deliver by turns, `turns` times.
+/// Lets `kinds` deliver by turns, `turns` times. Who cannot is left out from then on.
 pub(crate) fn run(kinds: &[Kind], turns: usize, time: Duration) {
-    let mut all: Vec<Vec<Turn>> = kinds.iter().map(|_| Vec::new()).collect();
+    let mut all: Vec<(Kind, Vec<Turn>)> = kinds.iter().map(|kind| (*kind, Vec::new())).collect();
     for _ in 0..turns {
-        let turn: Vec<_> = kinds.iter().map(|kind| one(*kind, time)).collect();
-        // A turn counts for all or for nobody.
-        for (kind, turn) in kinds.iter().zip(&turn) {
-            if let Err(reason) = turn {
-                println!("{}: not measured: {reason}", kind.name());
+        all.retain_mut(|(kind, turns)| match one(*kind, time) {
+            Ok(turn) => {
+                turns.push(turn);
+                true
             }
-        }
-        if turn.iter().all(Result::is_ok) {
-            all.iter_mut().zip(turn).for_each(|(turns, turn)| turns.extend(turn));
-        }
+            Err(reason) => {
+                println!("{}: not measured: {reason}", kind.name());
+                false
+            }
+        });
     }
     println!(
         "\n{BROWSERS} browsers × {RATE}/s for {} s, {turns} turns: medians, lowest to highest\n\n\
@@ -45,7 +45,7 @@ pub(crate) fn run(kinds: &[Kind], turns: usize, time: Duration) {
         time.as_secs_f64()
     );
     let spread = |turns: &[Turn], of: fn(&Turn) -> f64| Spread::of(turns.iter().map(of));
-    for (kind, turns) in kinds.iter().zip(&all) {
+    for (kind, turns) in &all {
         println!(
             "| {} | {:.2} | {:.1} | {:.1} | {:.2} | {:.1} % |",
             kind.name(),
@@ -56,10 +56,13 @@ pub(crate) fn run(kinds: &[Kind], turns: usize, time: Duration) {
             100.0 * spread(turns, |turn| turn.arrived).lowest,
         );
     }
-    let of = |wanted: Kind| kinds.iter().position(|kind| *kind == wanted).map(|at| &all[at]);
-    for (one, other) in
-        [(Kind::Lockstep, Kind::FloorWs), (Kind::Lockstep, Kind::Mosquitto), (Kind::FloorWs, Kind::Mosquitto)]
-    {
+    let of = |wanted: Kind| all.iter().find(|(kind, _)| *kind == wanted).map(|(_, turns)| turns);
+    for (one, other) in [
+        (Kind::Lockstep, Kind::FloorWs),
+        (Kind::Lockstep, Kind::Mosquitto),
+        (Kind::FloorWs, Kind::Mosquitto),
+        (Kind::Lockstep, Kind::SocketIo),
+    ] {
         if let (Some(ours), Some(theirs)) = (of(one), of(other)) {
             let ratio = |of: fn(&Turn) -> f64| Spread::of(ours.iter().zip(theirs).map(|(a, b)| of(a) / of(b)));
             println!(
