@@ -20,7 +20,7 @@ use crate::{
     domain::{
         origin::Origin,
         publication::{Level, Publication, Qos},
-        topic::Topic,
+        topic::{Filter, Topic},
     },
     engine::Retained,
 };
@@ -44,11 +44,25 @@ pub(super) const INTERVAL: Duration = Duration::from_secs(10);
 pub(super) struct Sys {
     started_at: Instant,
     values: Mutex<BTreeMap<&'static str, String>>,
+    /// Shared by everybody who is subscribed.
+    readers: Arc<()>,
 }
+
+/// Somebody is subscribed to these topics for as long as it is held.
+pub(super) type Reader = Arc<()>;
 
 impl Sys {
     pub(super) fn new() -> Self {
-        Self { started_at: Instant::now(), values: Mutex::default() }
+        Self { started_at: Instant::now(), values: Mutex::default(), readers: Arc::default() }
+    }
+
+    /// What a subscription to `filter` holds while there is one, where it can match these topics.
+    pub(super) fn reader(&self, filter: &Filter) -> Option<Reader> {
+        filter.as_str().starts_with("$SYS/").then(|| Arc::clone(&self.readers))
+    }
+
+    fn is_read(&self) -> bool {
+        Arc::strong_count(&self.readers) > 1
     }
 
     /// The values, for somebody who subscribes.
@@ -99,7 +113,7 @@ pub(super) async fn run(state: Arc<State>, writer: mpsc::Sender<Vec<Publication>
     loop {
         let sizes = state.engine.sizes().await.unwrap_or_default();
         let changed = state.sys.update(measure(&state, &mut loads, sizes.retained, sizes.retained_bytes));
-        if !changed.is_empty() && writer.send(changed).await.is_err() {
+        if state.sys.is_read() && !changed.is_empty() && writer.send(changed).await.is_err() {
             return;
         }
         tokio::select! {

@@ -177,6 +177,7 @@ impl Session {
         for subscribed in record.subscriptions {
             let Ok(subscription) = Subscription::parse(&subscribed.filter) else { continue };
             let entry = Entry {
+                _sys: self.state.sys.reader(&subscription.filter),
                 subscription,
                 qos: subscribed.qos,
                 no_local: subscribed.no_local,

@@ -155,6 +155,7 @@ impl Session {
                         last_seq,
                         next_place: None,
                         replayed_seq: 0,
+                        _sys: self.state.sys.reader(&subscription.filter),
                     },
                 );
                 if !shared {

@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use crate::{
     domain::{publication::Qos, topic::Subscription},
     engine::Wanted,
+    mqtt::sys,
 };
 
 /// One subscription.
@@ -26,6 +27,8 @@ pub(super) struct Entry {
     pub(super) next_place: Option<u64>,
     /// QoS 1 and 2 up to here came from the writer's ring.
     pub(super) replayed_seq: u64,
+    /// Where it wants what the broker says of itself.
+    pub(super) _sys: Option<sys::Reader>,
 }
 
 impl Entry {

@@ -2,7 +2,7 @@
 //! on Node. `cargo bench --bench fanout` runs it all.
 //!
 //! ```text
-//! cargo bench --bench fanout -- [SERVER …] [turns] [slow] [idle] [--seconds N] [--browsers 100,1000,5000] [--no-most]
+//! cargo bench --bench fanout -- [SERVER …] [trip] [turns] [slow] [idle] [--seconds N] [--browsers 100,1000,5000] [--no-most]
 //!                               [--turns N] [--idle-seconds N]
 //! ```
 //!
@@ -17,6 +17,7 @@ mod peers;
 mod rounds;
 #[path = "../spread.rs"]
 mod spread;
+mod trip;
 mod turns;
 mod wire;
 
@@ -83,12 +84,15 @@ fn main() {
     if !wanted.is_empty() {
         table(&wanted, &arguments);
     }
+    let mut kinds = wanted.clone();
+    kinds.retain(|kind| *kind != Kind::FloorBatch);
+    if kinds.is_empty() {
+        kinds = vec![Kind::FloorWs, Kind::Lockstep, Kind::Mosquitto, Kind::SocketIo];
+    }
+    if wants("trip") {
+        trip::run(&kinds, arguments.turns);
+    }
     if wants("turns") {
-        let mut kinds = wanted.clone();
-        kinds.retain(|kind| *kind != Kind::FloorBatch);
-        if kinds.is_empty() {
-            kinds = vec![Kind::FloorWs, Kind::Lockstep, Kind::Mosquitto, Kind::SocketIo];
-        }
         turns::run(&kinds, arguments.turns, arguments.time.min(Duration::from_secs(4)));
     }
     if wants("slow")
@@ -108,7 +112,7 @@ fn table(wanted: &[Kind], arguments: &Arguments) {
     let counts = counts.join(" / ");
     println!(
         "| server | CPU a delivery at {counts} browsers × 60/s, µs | p50 / p99 ms there | most deliveries/s | \
-         device → browser → device, ms | 1000 connects, s | KB a browser | newcomer 1k / 10k, ms |\n|---|---|---|---|---|---|---|---|"
+         1000 connects, s | KB a browser | newcomer 1k / 10k, ms |\n|---|---|---|---|---|---|---|"
     );
     for kind in wanted.iter().copied() {
         match measure(kind, arguments) {
@@ -148,13 +152,12 @@ fn measure(kind: Kind, arguments: &Arguments) -> Result<String, String> {
             most = fleet.most_deliveries();
         }
     }
-    let trip = rounds::round_trip(kind).map_or("–".to_owned(), |trip| format!("{:.3}", trip.as_secs_f64() * 1e3));
     let newcomer = |topics| {
         rounds::newcomer(kind, topics).map_or("–".to_owned(), |took| format!("{:.2}", took.as_secs_f64() * 1e3))
     };
     let (few, many) = (newcomer(1_000), newcomer(10_000));
     Ok(format!(
-        "{} | {} | {:.2} M | {trip} | {connects:.3} | {memory:.1} | {few} / {many}",
+        "{} | {} | {:.2} M | {connects:.3} | {memory:.1} | {few} / {many}",
         cpu.join(" / "),
         delays.join(" · "),
         most / 1e6

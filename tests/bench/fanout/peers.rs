@@ -71,7 +71,10 @@ impl Server {
             Kind::Lockstep => {
                 let mut command = Command::new(release_binary());
                 command.args(["--http", "127.0.0.1:0", "--mqtt", "127.0.0.1:0", "--ready-json", "--data-dir"]);
-                command.arg(folder.path()).stdout(Stdio::piped());
+                command
+                    .arg(folder.path())
+                    .args(["--set", "http.limits.frames_per_second_max=100000"])
+                    .stdout(Stdio::piped());
                 command
             }
             Kind::Mosquitto => {

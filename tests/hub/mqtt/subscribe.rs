@@ -393,6 +393,9 @@ async fn the_brokers_own_numbers_are_there_at_once_and_hash_does_not_match_them(
         let packet = client.within(super::rig::LIMIT).await.unwrap_or_else(|| panic!("{missing:?} are missing"));
         missing.remove(&client.read_message(&packet).topic);
     }
+    // What changes comes without being asked for again, within the ten seconds after which it is looked at.
+    let packet = client.within(2 * super::rig::LIMIT).await.expect("uptime changes");
+    assert!(client.read_message(&packet).topic.starts_with("$SYS/broker/"));
     let mut all = rig.v5("all").await;
     all.subscribe("#", 0).await;
     // What is retained comes before what is published behind the SUBACK.
