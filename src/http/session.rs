@@ -127,7 +127,7 @@ impl Session {
         wire: Wire,
     ) -> Option<Self> {
         let id = shared.fanout.new_id();
-        let name: Arc<str> = access.user().unwrap_or_else(|| format!("guest-{id}").into());
+        let name = unnamed(&access, id);
         let origin = Origin::Web(Arc::clone(&name));
         let hello = hello(&shared, &access, &origin, &name);
         let counted = figures::Counted::connection(match wire {
@@ -364,9 +364,12 @@ impl Session {
                 self.tell(Command::Unsubscribe { id: self.id, filters }).await;
             }
             Request::Here { room, name } => {
-                self.origin = Origin::Web(name.as_str().into());
-                self.is_here = true;
-                let here = Presence { connection: self.id, kind: MemberKind::Web, here: Some((room, name)) };
+                let was_here = std::mem::replace(&mut self.is_here, name.is_some());
+                if !was_here && name.is_none() {
+                    return;
+                }
+                self.origin = Origin::Web(name.as_deref().map_or_else(|| unnamed(&self.access, self.id), Into::into));
+                let here = Presence { connection: self.id, kind: MemberKind::Web, here: name.map(|name| (room, name)) };
                 // A hub that is stopping says so by closing.
                 let _ = self.shared.engine.here(here).await;
             }
@@ -422,6 +425,11 @@ impl Session {
 async fn first_outcomes(waiting: &mut Waiting) -> Option<(Vec<Option<Box<str>>>, Option<Vec<Outcome>>)> {
     let outcomes = waiting.front_mut()?.1.as_mut().await.ok();
     waiting.pop_front().map(|(refs, _)| (refs, outcomes))
+}
+
+/// What a browser is called that has not said a name.
+fn unnamed(access: &Access, id: u64) -> Arc<str> {
+    access.user().unwrap_or_else(|| format!("guest-{id}").into())
 }
 
 fn hello(shared: &Shared, access: &Access, origin: &Origin, name: &str) -> Hello {

@@ -130,7 +130,7 @@ const FRAMES: &[FrameKind] = &[
     FrameKind {
         name: "here",
         from_hub: false,
-        summary: "Who I am, and which room I look at.",
+        summary: "Who I am, and which room I look at. With an empty name nobody is told.",
         fields: &[("room", "string", false), ("name", "string", true)],
         example: |_| json!({"type": "here", "room": "main", "name": "Anna"}),
     },

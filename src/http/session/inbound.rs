@@ -23,11 +23,27 @@ const NAME_CHARS_MAX: usize = 40;
 /// A request of a browser.
 #[derive(Debug, PartialEq)]
 pub(in crate::http) enum Request {
-    Subscribe { filters: Vec<Filter>, id: Box<str>, boot: Option<String>, seq: Option<u64> },
-    Unsubscribe { filters: Vec<Filter> },
-    Publish { publish: Box<Publish>, reference: Option<Box<str>> },
-    Here { room: Id, name: String },
-    Ping { id: Option<Box<str>> },
+    Subscribe {
+        filters: Vec<Filter>,
+        id: Box<str>,
+        boot: Option<String>,
+        seq: Option<u64>,
+    },
+    Unsubscribe {
+        filters: Vec<Filter>,
+    },
+    Publish {
+        publish: Box<Publish>,
+        reference: Option<Box<str>>,
+    },
+    /// Without a name it is nobody's business who looks.
+    Here {
+        room: Id,
+        name: Option<String>,
+    },
+    Ping {
+        id: Option<Box<str>>,
+    },
 }
 
 /// A frame of a browser, as it was written.
@@ -134,8 +150,8 @@ impl<'a> Inbound<'a> {
     fn here(self) -> Result<Request, Rejection> {
         let room = self.room.as_deref().unwrap_or("main");
         let room = room.parse().map_err(|e| malformed(format!("`room`: {e}.")))?;
-        let name = self.name().ok_or_else(|| malformed("A here frame has a `name`."))?;
-        Ok(Request::Here { room, name })
+        let name = self.name.as_deref().ok_or_else(|| malformed("A here frame has a `name`."))?;
+        Ok(Request::Here { room, name: clean_name(name) })
     }
 }
 

@@ -195,7 +195,13 @@ async function firstPicture(url) {
     for (const [kind, path, entry] of /** @type {const} */ ([["bare", "js/dom.js", "first-contentful-paint"], ["pictured", "", "first-state-painted"]])) {
       const context = await browser.newContext({ locale: "en-GB", viewport: { width: 1280, height: 800 } });
       const page = await context.newPage();
+      // Nobody looks into the page before it is there, which would hold it up: it asks for the rest of itself behind the first picture.
+      const cdp = await context.newCDPSession(page);
+      await cdp.send("Page.enable");
+      await cdp.send("Page.setLifecycleEventsEnabled", { enabled: true });
+      const there = kind === "pictured" ? page.waitForRequest(/rest\.js$/) : new Promise((resolve) => cdp.on("Page.lifecycleEvent", ({ name }) => name === "firstContentfulPaint" && resolve(name)));
       await page.goto(url + path);
+      await there;
       seen[kind].push(await eventually(`${entry} of /${path}`, () => page.evaluate((name) => performance.getEntriesByName(name)[0]?.startTime, entry)));
       await context.close();
     }

@@ -55,6 +55,12 @@ async fn what_a_browser_publishes_is_answered_and_seen_by_others() {
     let people = ben.next("msg").await;
     assert_eq!(people["topic"], "lockstep/main/people");
     assert_eq!(people["payload"]["people"][0]["name"], "Anna");
+    // Who has no name yet, and who has none any more, is nobody's business.
+    ben.send(json!({"type": "here", "room": "main", "name": ""})).await;
+    anna.send(json!({"type": "here", "room": "main", "name": ""})).await;
+    assert_eq!(ben.next("msg").await["payload"]["people"], json!([]));
+    anna.send(json!({"type": "here", "room": "main", "name": "Anna"})).await;
+    assert_eq!(ben.next("msg").await["payload"]["people"][0]["name"], "Anna");
     anna.send(json!({"type": "pub", "topic": "lockstep/main/slider1/set", "payload": 42, "ref": "a1"})).await;
     let ack = anna.frame().await;
     assert_eq!((&ack["type"], &ack["ref"]), (&json!("ack"), &json!("a1")));
