@@ -223,6 +223,14 @@ mod tests {
     }
 
     #[test]
+    fn a_name_of_nothing_is_none() {
+        for (text, name) in [("  ", None), ("", None), (" Anna\u{7} ", Some("Anna".to_owned()))] {
+            let frame = serde_json::json!({"type": "here", "name": text}).to_string();
+            assert_eq!(read(&frame), Ok(Request::Here { room: "main".parse().unwrap(), name }));
+        }
+    }
+
+    #[test]
     fn what_is_wrong_is_told_with_the_ref() {
         let told = |text: &str| read(text).expect_err("a rejection");
         let reference = Some(r#""a1""#.into());
@@ -236,7 +244,7 @@ mod tests {
         assert_eq!(told(r#"{"type":"dance","ref":"a1"}"#), (Code::Malformed, reference));
         assert_eq!(told(r#"{"type":"sub","filters":[]}"#).0, Code::Malformed);
         assert_eq!(told(r#"{"type":"sub","filters":["a#"]}"#).0, Code::Malformed);
-        assert_eq!(told(r#"{"type":"here","name":"  "}"#).0, Code::Malformed);
+        assert_eq!(told(r#"{"type":"here","room":"main"}"#).0, Code::Malformed);
         assert_eq!(told(r#"{"type":"ping","ref":{"a":1}}"#), (Code::Malformed, None));
     }
 }
