@@ -135,36 +135,40 @@ impl Socket {
         Ok(wrote)
     }
 
-    /// Writes what is left, for as long as `limit` allows.
-    pub(super) async fn drain(&mut self, limit: std::time::Duration) {
+    /// Writes what is left, for as long as `limit` allows; tells whether it was in time.
+    pub(super) async fn drain(&mut self, limit: std::time::Duration) -> bool {
         let draining = poll_fn(|cx| {
-            while !self.out.is_empty() || self.flush {
+            loop {
                 match self.poll_write(cx) {
                     Err(_) => return Poll::Ready(()),
+                    Ok(_) if self.out.is_empty() && !self.flush => return Poll::Ready(()),
                     Ok(true) => {}
-                    Ok(false) if self.out.is_empty() && !self.flush => {}
                     Ok(false) => return Poll::Pending,
                 }
             }
-            Poll::Ready(())
         });
-        // Whoever does not take the last bytes in time does without them.
-        if tokio::time::timeout(limit, draining).await.is_err() {
-            limit_met("goodbye_timeout");
-        }
+        in_time(limit, draining).await
     }
 
     /// Closes the hub's side of the connection, behind what was written.
     pub(super) async fn close(&mut self, limit: std::time::Duration) {
         let closing = poll_fn(|cx| Pin::new(&mut self.stream).poll_shutdown(cx));
-        // What the client does not take any more is lost with its connection.
-        let _ = tokio::time::timeout(limit, closing).await;
+        in_time(limit, closing).await;
     }
 
     /// Throws away what still comes, until the other side closes or `limit` is over.
     pub(super) async fn linger(&mut self, limit: std::time::Duration) {
         linger(&mut self.stream, limit).await;
     }
+}
+
+/// Whether a client takes its goodbye within `limit`: whoever does not do so does without the rest of it.
+async fn in_time(limit: std::time::Duration, goodbye: impl Future) -> bool {
+    let taken = tokio::time::timeout(limit, goodbye).await.is_ok();
+    if !taken {
+        limit_met("goodbye_timeout");
+    }
+    taken
 }
 
 /// Reads and throws away, until the other side closes or `limit` is over: a socket that is closed with bytes unread resets the

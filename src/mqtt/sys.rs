@@ -83,11 +83,15 @@ impl Sys {
         values.iter().filter_map(retained).collect()
     }
 
-    /// Takes the values of now; returns those that changed.
+    /// Takes the values of now; returns those that changed, where somebody reads them.
     fn update(&self, now: BTreeMap<&'static str, String>) -> Vec<Publication> {
         let mut values = self.values.lock().unwrap_or_else(PoisonError::into_inner);
-        let changed: Vec<_> = now.iter().filter(|(topic, value)| values.get(*topic) != Some(*value)).collect();
-        let publications = changed.into_iter().filter_map(|(topic, value)| publication(topic, value)).collect();
+        let publications = if self.is_read() {
+            let changed = now.iter().filter(|(topic, value)| values.get(*topic) != Some(*value));
+            changed.filter_map(|(topic, value)| publication(topic, value)).collect()
+        } else {
+            Vec::new()
+        };
         *values = now;
         publications
     }
@@ -113,7 +117,7 @@ pub(super) async fn run(state: Arc<State>, writer: mpsc::Sender<Vec<Publication>
     loop {
         let sizes = state.engine.sizes().await.unwrap_or_default();
         let changed = state.sys.update(measure(&state, &mut loads, sizes.retained, sizes.retained_bytes));
-        if state.sys.is_read() && !changed.is_empty() && writer.send(changed).await.is_err() {
+        if !changed.is_empty() && writer.send(changed).await.is_err() {
             return;
         }
         tokio::select! {

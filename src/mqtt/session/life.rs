@@ -185,20 +185,21 @@ impl Session {
         let closes_itself = lingers && is_told && online.version == Version::V5;
         let stop = self.state.cancel.clone();
         self.state.tracker.spawn(async move {
-            socket.drain(limit).await;
-            let stopped = stop.cancelled();
-            let lingering = async {
-                if closes_itself {
+            let drained = socket.drain(limit).await;
+            let closing = async {
+                if drained && closes_itself {
                     socket.linger(CLOSES_ITSELF.min(limit)).await;
                 }
-                socket.close(limit).await;
+                if drained {
+                    socket.close(limit).await;
+                }
                 if lingers {
                     socket.linger(limit).await;
                 }
             };
             tokio::select! {
-                () = lingering => {}
-                () = stopped, if lingers => {}
+                () = closing => {}
+                () = stop.cancelled(), if lingers => {}
             }
             drop(guard);
         });

@@ -265,7 +265,6 @@ impl Session {
             self.flush();
             let input = self.input().await;
             self.take(input).await;
-            self.let_others_read().await;
         }
         self.end().await;
     }
@@ -344,7 +343,10 @@ impl Session {
         match input {
             Input::Command(Command::Attach(attach)) => self.attach(*attach).await,
             Input::Command(Command::Kick { reason, text }) => self.detach(reason, text),
-            Input::Socket(turn) => self.take_turn(turn),
+            Input::Socket(turn) => {
+                self.take_turn(turn);
+                self.let_others_read().await;
+            }
             Input::Link(delivered) => self.drain(delivered).await,
             Input::Share(share) => self.take_share(share),
             Input::Submitted(done) => self.take_submitted(done),

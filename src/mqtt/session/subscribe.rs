@@ -404,20 +404,20 @@ impl Session {
             self.relink_at = Some(Instant::now() + self.state.settings.limits.router_timeout);
             return;
         };
-        let is_fresh = |number| self.subscribing.as_ref().is_some_and(|subscribing| subscribing.is_fresh(number));
-        let known: Vec<_> = orders.into_iter().filter(|(number, _)| !is_fresh(*number)).collect();
-        for (number, filter) in known {
-            self.take_missed(number, &filter);
+        for (number, filter) in orders {
+            if !self.subscribing.as_ref().is_some_and(|subscribing| subscribing.is_fresh(number)) {
+                self.take_missed(number, &filter);
+            }
         }
-        self.take_published_meanwhile();
         for delivered in early {
             self.take_delivered(delivered);
         }
-        if let Some(subscribing) = &self.subscribing
-            && subscribing.snapshot.is_none()
-            && subscribing.taken.is_none()
-        {
-            self.ask_for_snapshot();
+        match &self.subscribing {
+            Some(subscribing) if subscribing.snapshot.is_none() && subscribing.taken.is_none() => {
+                self.ask_for_snapshot()
+            }
+            Some(_) => self.take_published_meanwhile(),
+            None => {}
         }
     }
 
