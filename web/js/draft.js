@@ -64,6 +64,19 @@ export class Draft {
     this.#basis.delete(id);
   }
 
+  /** What was typed, to be given to `saved`. */
+  get edits() {
+    return new Map(this.#edits);
+  }
+
+  /** The hub has taken these edits, which are edits no more; what was typed over them meanwhile stays one. @param {ReadonlyMap<string, string>} edits */
+  saved(edits) {
+    for (const [id, text] of edits) {
+      if (this.#edits.get(id) === text) this.discard(id);
+      else if (this.#edits.has(id)) this.#basis.set(id, fieldValue(this.#field(id), text));
+    }
+  }
+
   get dirty() {
     return this.#edits.size > 0;
   }

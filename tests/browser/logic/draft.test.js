@@ -56,3 +56,18 @@ test("discard goes back to the hub", () => {
   d.discard();
   assert.deepEqual([d.dirty, d.text("auto_start"), d.text("press_while_running")], [false, "off", "pause"]);
 });
+
+test("what is typed while a save is under way stays, and is nobody else's change", () => {
+  const draft = new Draft();
+  draft.take(HUB);
+  draft.edit("work_duration", "50");
+  draft.edit("break_duration", "7");
+  const sent = draft.edits;
+  draft.edit("work_duration", "20");
+  draft.saved(sent);
+  draft.take({ ...HUB, work_duration: 3000, break_duration: 420 });
+  assert.deepEqual(draft.changes, { work_duration: 1200 });
+  assert.equal(draft.changedMeanwhile("work_duration"), null);
+  draft.saved(draft.edits);
+  assert.equal(draft.dirty, false);
+});

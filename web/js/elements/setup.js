@@ -122,9 +122,10 @@ export class LockstepSetup extends HTMLElement {
 
   async #send(/** @type {string} */ action) {
     const values = action === "setup" ? this.#draft.values : this.#draft.changes;
+    const edits = this.#draft.edits;
     const seq = await store.send(this.thing, { action, ...values });
     if (seq === null) return this.#draw(); // the alert says why; what was typed stays to be mended
-    this.#draft.discard();
+    this.#draft.saved(edits);
     this.#saved = true;
     setTimeout(() => {
       this.#saved = false;
