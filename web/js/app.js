@@ -1,7 +1,8 @@
 // @ts-check
-/** Starts the page: language, connection, elements, the view that the address names, the tab's title. */
+/** Starts the page: language, connection, elements, the view that the address names. */
 import { client, roomInAddress, store } from "./page.js";
 import { translatePage } from "./i18n.js";
+import { attendWith, painted } from "./title.js";
 import "./elements/banner.js";
 import "./elements/room.js";
 import "./elements/room-title.js";
@@ -13,32 +14,11 @@ const LATE = {
   history: () => Promise.all([import("./elements/history.js"), style("css/history.css")]),
 };
 
-/** How long the rest of the page waits for the first picture of the room, which it would slow down. */
-const REST_WAITS_MAX_MS = 700;
-
 translatePage();
 
-/** @type {{state: any, message: string}|null} */
-let latest = null;
-/** @type {typeof import("./attention.js")["attend"]|null} */
-let attend = null;
-addEventListener("phase", (event) => {
-  const { state, message, time } = (latest = /** @type {CustomEvent} */ (event).detail);
-  const timed = state.phase === "idle" || state.phase.endsWith("_alarm") ? message : `${time} · ${message}`;
-  const title = `${state.paused ? "⏸ " : ""}${timed} – ${store.room?.name ?? "Lockstep"}`;
-  if (document.title !== title) document.title = title;
-  attend?.(state, message, store.live);
-});
-
-/** The first picture with live state, and its time for whoever measures: `first-state` when it is drawn, `first-state-painted` behind the paint. */
-const pictured = new Promise((resolve) => {
-  addEventListener("phase", () => (performance.mark("first-state"), requestAnimationFrame(() => setTimeout(() => resolve(performance.mark("first-state-painted"))))), { once: true });
-  setTimeout(resolve, REST_WAITS_MAX_MS);
-});
-
-// Not in the markup: it tells of a phase as soon as it is drawn, and by now somebody hears it.
-const room = document.createElement("lockstep-room");
-document.getElementById("main")?.append(room);
+// The first picture's, unless there was none.
+const room = /** @type {HTMLElement} */ (document.querySelector("lockstep-room") ?? document.createElement("lockstep-room"));
+if (!room.isConnected) document.getElementById("main")?.append(room);
 
 /** Shows what the address says. */
 async function show() {
@@ -107,17 +87,16 @@ void show();
 async function complete() {
   try {
     const [rest] = await Promise.all([import("./rest.js"), style("css/views.css")]);
-    attend = rest.attend;
+    attendWith(rest.attend);
   } catch {
     const stop = client.on("hello", () => (stop(), void complete()));
     return;
   }
-  if (latest) attend(latest.state, latest.message, store.live);
   // Where the browser allows it (HTTPS or this machine): the page that says when the hub is away.
   if (isSecureContext) await navigator.serviceWorker?.register("sw.js").catch(() => {});
   performance.mark("complete");
 }
-void pictured.then(complete);
+void painted.then(complete);
 
 // Nobody comes back by waiting where the hub wants to know who they are: a login that ended, a PIN that was taken away.
 let asked = false;

@@ -45,6 +45,8 @@ export interface ClientOptions {
   random: () => number;
   /** How long Server-Sent Events serve before WebSocket is tried again, in milliseconds; 300,000 unless given. */
   webSocketAgainMs: number;
+  /** What the first WebSocket that is made has asked for already, in the client's place, once greeted. */
+  asked: { id: string; filters: string[] } | null;
 }
 
 export class LockstepError extends Error {

@@ -191,6 +191,7 @@ export class LockstepClient {
   /** When WebSocket was tried last while a stream serves. */
   #socketTriedAt = 0;
   /** @type {any} */ #reopening = null;
+  /** A subscription that the first socket has brought with it. @type {{id: string, filters: string[]}|null} */ #askedEarly = null;
   /** Whether the hub is being asked if it is there. */
   #asking = false;
   /** @type {any} */ #timer = null;
@@ -206,6 +207,7 @@ export class LockstepClient {
     this.fetch = options.fetch ?? globalThis.fetch?.bind(globalThis);
     this.random = options.random ?? Math.random;
     this.webSocketAgainMs = options.webSocketAgainMs ?? WEBSOCKET_AGAIN_MS;
+    this.#askedEarly = options.asked ?? null;
     this.clock = new HubClock();
     /** @type {import("./client.js").Status} */
     this.status = { state: "closed", transport: null, attempt: 0, retryAt: null, since: Date.now() };
@@ -397,6 +399,7 @@ export class LockstepClient {
     stream?.close();
     this.#pings.clear();
     this.#asked.clear();
+    this.#askedEarly = null;
     this.#values.abandon();
     for (const ref of [...this.#pending.keys()]) this.#settle(ref, new LockstepError("disconnected", "the connection was lost before the hub answered"));
   }
@@ -514,9 +517,15 @@ export class LockstepClient {
       });
       return;
     }
-    const id = `s${(this.#count += 1)}`;
+    const early = this.#askedEarly;
+    this.#askedEarly = null;
+    const already = early !== null && String(early.filters) === String(filters);
+    const id = already ? early.id : `s${(this.#count += 1)}`;
     this.#asked.set(id, filters);
     this.#values.expect(id, filters);
+    if (already) return;
+    const unwanted = early?.filters.filter((filter) => !this.#filters.has(filter)) ?? [];
+    if (unwanted.length) this.#send({ type: "unsub", filters: unwanted });
     this.#send({ type: "sub", filters, id, ...(resume && { boot: this.#boot, seq: this.#seq }) });
   }
 
@@ -550,7 +559,8 @@ export class LockstepClient {
       case "hello":
         return this.#greet(frame);
       case "snap": {
-        if (this.#stream && !this.#asked.has(frame.id)) {
+        if (!this.#asked.has(frame.id)) {
+          if (!this.#stream) return; // asked for by somebody else, see `asked`
           this.#asked.set(frame.id, [...this.#filters.keys()]);
           this.#values.expect(frame.id, [...this.#filters.keys()]);
         }

@@ -14,22 +14,26 @@ export function roomInAddress() {
   return ROOM.test(room) ? room : "main";
 }
 
-/** The first socket is the one that first.js opened; one that is lost already is replaced. */
+/** @type {{socket: WebSocket, heard: MessageEvent[], asked: {id: string, filters: string[]}|null}|null} */
+let early = /** @type {any} */ (window).lockstepEarly ?? null;
+if (early && early.socket.readyState > WebSocket.OPEN) early = null; // lost already
+
+/** The first socket is the one that first.js opened. */
 class EarlySocket extends WebSocket {
   /** @param {string} url @param {string} protocol */
   constructor(url, protocol) {
-    const early = /** @type {any} */ (window).lockstepEarly;
-    /** @type {any} */ (window).lockstepEarly = null;
-    if (early?.socket.url !== url || early.socket.readyState > WebSocket.OPEN) {
+    const first = early;
+    early = null;
+    if (!first || first.socket.url !== url) {
       super(url, protocol);
       return;
     }
-    queueMicrotask(() => early.heard.forEach((/** @type {MessageEvent} */ event) => early.socket.onmessage?.(event)));
-    return early.socket;
+    queueMicrotask(() => first.heard.forEach((event) => first.socket.onmessage?.(event)));
+    return first.socket;
   }
 }
 
-export const client = new LockstepClient({ WebSocket: EarlySocket });
+export const client = new LockstepClient({ WebSocket: EarlySocket, asked: early?.asked });
 export const store = new Store(client, { room: roomInAddress(), name: address.get("name") ?? remembered("lockstep.name") ?? "" });
 client.connect();
 

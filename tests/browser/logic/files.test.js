@@ -12,13 +12,19 @@ function withImports(names) {
   return [...all].sort();
 }
 
+const preloads = (/** @type {string} */ markup) => [...markup.matchAll(/modulepreload" href="([^"]+)"/g)].map((m) => m[1]).sort();
+
 test("each module of the first picture is preloaded, and none that it does without: one wait for the network, and a short one", () => {
-  const index = text("index.html");
-  const scripts = [...index.matchAll(/<script type="module"[^>]* src="([^"]+)"/g)].map((m) => m[1]);
-  const listed = [...index.matchAll(/modulepreload" href="([^"]+)"/g)].map((m) => m[1]).sort();
-  assert.deepEqual(listed, withImports(scripts));
-  assert.ok(listed.length <= 18, `${listed.length} modules before the first picture`);
-  for (const late of ["js/attention.js", "js/elements/settings.js", "js/elements/history.js"]) assert.ok(!listed.includes(late), late);
+  const [before, template, after] = text("index.html").split(/<template id="page-files">|<\/template>/);
+  const scripts = [...(before + after).matchAll(/<script type="module"[^>]* src="([^"]+)"/g)].map((m) => m[1]);
+  const picture = preloads(before + after);
+  assert.deepEqual(picture, withImports(scripts));
+  assert.ok(picture.length <= 7, `${picture.length} modules before the first picture`);
+
+  const page = preloads(template);
+  assert.deepEqual(page, withImports(["js/app.js"]).filter((name) => !picture.includes(name)));
+  assert.ok(page.length <= 12, `${page.length} modules before the page can be used`);
+  for (const late of ["js/attention.js", "js/elements/settings.js", "js/elements/history.js"]) assert.ok(!page.includes(late), late);
 });
 
 test("the page works below any path and under a strict content policy", () => {

@@ -85,3 +85,44 @@ test("what is no longer wanted is forgotten and no longer sent", async () => {
   assert.ok(!sockets[0].frames.some((/** @type {any} */ f) => f.type === "msg" && f.topic.startsWith("lockstep/main/slider1") && f.seq <= seq && f.seq > seq - 2));
   stopHub();
 });
+
+test("what a socket has asked for already is not asked for again, and ended where it is not wanted", async () => {
+  const wanted = ["lockstep/main/#", "lockstep/hub/#"];
+  for (const asked of [wanted, ["lockstep/elsewhere/#", "lockstep/hub/#"]]) {
+    const early = new WebSocket(hub.url.replace("http", "ws") + "ws", "lockstep.v1");
+    /** @type {any[]} */
+    const heard = [];
+    early.onmessage = (event) => heard.push(event);
+    await eventually("the greeting", () => heard.length);
+    early.send(JSON.stringify({ type: "sub", id: "first", filters: asked }));
+    await eventually("the answer", () => heard.find((event) => JSON.parse(String(event.data)).last));
+    /** @type {any[]} */
+    const sent = [];
+    const send = early.send.bind(early);
+    early.send = (/** @type {any} */ text) => (sent.push(JSON.parse(text)), send(text));
+    class Early extends WebSocket {
+      /** @param {string} url @param {string} protocol */
+      constructor(url, protocol) {
+        if (early.onmessage === null) {
+          super(url, protocol);
+          return;
+        }
+        queueMicrotask(() => heard.splice(0).forEach((event) => early.onmessage?.(event)));
+        return early;
+      }
+    }
+    const client = new LockstepClient({ url: hub.url, WebSocket: Early, asked: { id: "first", filters: asked } });
+    open.push(client);
+    const stop = client.on("hello", () => (stop(), client.subscribe(wanted)));
+    client.connect();
+    await eventually("the room", () => client.value(`${SLIDER}/state`));
+    assert.deepEqual(sent.filter(({ type }) => type === "sub").map(({ filters }) => filters), asked === wanted ? [] : [wanted]);
+    assert.deepEqual(sent.filter(({ type }) => type === "unsub").map(({ filters }) => filters), asked === wanted ? [] : [["lockstep/elsewhere/#"]]);
+    await client.publish(`${SLIDER}/set`, { value: asked === wanted ? 31 : 32 });
+    await eventually("live values", () => client.value(`${SLIDER}/state`)?.payload.value, (value) => value === (asked === wanted ? 31 : 32));
+    early.close();
+    await eventually("lost", () => client.status.state, (state) => state !== "live");
+    early.onmessage = null;
+    await eventually("back, and asked anew", () => client.status.state === "live" && client.value(`${SLIDER}/state`));
+  }
+});

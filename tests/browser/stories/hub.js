@@ -5,6 +5,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import { after } from "node:test";
 import mqtt from "mqtt";
 
 export const BINARY = process.env.LOCKSTEP_BIN ?? new URL("../../../target/debug/lockstep", import.meta.url).pathname;
@@ -21,6 +22,10 @@ export async function eventually(what, look, good = Boolean, limitMs = 10_000) {
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
 }
+
+/** All that were started; a story that failed leaves none behind. @type {Set<Hub>} */
+const hubs = new Set();
+after(() => Promise.all([...hubs].map((hub) => hub.end())));
 
 export class Hub {
   dir = mkdtempSync(join(tmpdir(), "lockstep-story-"));
@@ -41,6 +46,7 @@ export class Hub {
   /** @type {string[]} */ more = [];
 
   async start() {
+    hubs.add(this);
     const child = spawn(BINARY, ["--http", this.http, "--mqtt", this.mqtt, "--ready-json", "--data-dir", this.dir, ...this.more], { stdio: ["ignore", "pipe", "pipe"] });
     this.process = child;
     child.stderr?.on("data", (data) => (this.log += data));
@@ -88,6 +94,7 @@ export class Hub {
   }
 
   async end() {
+    hubs.delete(this);
     for (const client of this.#clients) client.end(true);
     await this.kill("SIGTERM");
     rmSync(this.dir, { recursive: true, force: true });

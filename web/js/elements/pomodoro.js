@@ -1,10 +1,10 @@
 // @ts-check
 /** `<lockstep-pomodoro thing="pomodoro">`: the tomato with its words, its buttons, and the tab's title. The rules are the hub's. */
-import { ALARMS, clockText, elapsedShare, isRunning, isUntimed, remainingMs, untilNextSecond, waitingMs } from "../countdown.js";
+import { ALARMS, clockText, isRunning, isUntimed, remainingMs, untilNextSecond, waitingMs } from "../countdown.js";
 import { el, icon, setAttr, setText } from "../dom.js";
-import { ago, t, timeOfDay, tMaybe } from "../i18n.js";
+import { ago, t, timeOfDay } from "../i18n.js";
 import { bar, store, whoDid } from "../page.js";
-import { LockstepTomato } from "./tomato.js";
+import { LockstepTomato, pictureOf } from "./tomato.js";
 
 /** @typedef {import("../countdown.js").Pomodoro} Pomodoro */
 
@@ -13,20 +13,6 @@ const EXTEND_SECONDS = 300;
 const DOTS_MAX = 12;
 /** «2 minutes ago» is refreshed this often where no second ticks. */
 const IDLE_REFRESH_MS = 5_000;
-
-/** What a press would do, as the hub's table says; only for the words. @param {Pomodoro} state */
-function pressWord(state) {
-  if (state.phase === "idle") return t("press.start");
-  if (state.paused) return t("press.resume");
-  if (ALARMS.includes(state.phase)) return t("press.next");
-  if (state.phase === "long_break") return t("press.idle");
-  return state.press_while_running === "ignore" ? t("press.nothing") : t("press.pause");
-}
-
-/** The hub's message, in the page's language where it has one. @param {Pomodoro} state */
-export function messageText(state) {
-  return tMaybe(`message.${state.phase}`) ?? state.message;
-}
 
 export class LockstepPomodoro extends HTMLElement {
   /** @type {any} */ #timer = null;
@@ -53,7 +39,7 @@ export class LockstepPomodoro extends HTMLElement {
   }
 
   #build() {
-    this.tomato = new LockstepTomato();
+    this.tomato = /** @type {LockstepTomato|null} */ (this.querySelector("lockstep-tomato")) ?? new LockstepTomato(); // the first picture's
     this.tomato.addEventListener("press", () => this.#send("press"));
     this.badge = el("span", { class: "badge stale-badge", text: t("pomodoro.stale") });
     this.line = el("p", { class: "pomodoro-line" });
@@ -98,11 +84,11 @@ export class LockstepPomodoro extends HTMLElement {
     }
     const now = store.now();
     const left = remainingMs(state, now);
-    const message = messageText(state);
-    const time = isUntimed(state) ? clockText(waitingMs(state, now) ?? 0) : clockText(left);
+    const picture = pictureOf(state, now);
+    const { message, time } = picture;
     setAttr(this, "data-phase", state.phase);
     setAttr(this, "data-paused", state.paused ? "" : null);
-    this.tomato.show({ phase: state.phase, paused: state.paused, message, time, share: elapsedShare(state, now), label: `${message} – ${pressWord(state)}` });
+    this.tomato.show(picture);
     setText(this.line, this.#lineText(state, now));
     setText(this.did, this.#didText(state, now));
     this.#drawDots(state);

@@ -12,9 +12,11 @@ export class LockstepRoom extends HTMLElement {
 
   connectedCallback() {
     if (!this.hero) {
-      this.hero = el("div", { class: "card hero" });
+      // What the first picture has drawn stays where it is.
+      this.hero = /** @type {HTMLElement|null} */ (this.querySelector(".hero")) ?? el("div", { class: "card hero" });
+      this.side = /** @type {HTMLElement|null} */ (this.querySelector(".side")) ?? el("div", { class: "side" });
       this.sliders = el("section", { class: "card sliders", "aria-labelledby": "sliders-title" });
-      this.side = el("div", { class: "side" });
+      this.inert = false;
       this.missing = el("p", { class: "card missing", hidden: true });
       this.append(this.missing, this.hero, this.side);
     }
@@ -47,7 +49,8 @@ export class LockstepRoom extends HTMLElement {
     const make = (/** @type {string} */ tag, /** @type {import("../store.js").Thing} */ thing) => el(/** @type {any} */ (tag), { thing: thing.id, name: thing.name });
     const pomodoros = things.filter((thing) => thing.kind === "pomodoro");
     const ranges = things.filter((thing) => thing.kind === "slider");
-    hero?.replaceChildren(...pomodoros.map((thing) => make("lockstep-pomodoro", thing)));
+    const pictured = this.#drawn ? [] : [...(hero?.children ?? [])];
+    hero?.replaceChildren(...pomodoros.map((thing) => pictured.find((timer) => timer.getAttribute("thing") === thing.id) ?? make("lockstep-pomodoro", thing)));
     sliders?.replaceChildren(el("h2", { id: "sliders-title", text: t("sliders.title") }), ...ranges.map((thing) => make("lockstep-slider", thing)));
     const setups = pomodoros.map((thing) => {
       const setup = make("lockstep-setup", thing);

@@ -1,11 +1,31 @@
 // @ts-check
 /** `<lockstep-tomato>`: the fruit that is pressed, with the message and the time in it and the phase's ring round it. Draws what it is shown. */
+import { ALARMS, clockText, elapsedShare, isUntimed, remainingMs, waitingMs } from "../countdown.js";
 import { el, setAttr, setText, svg } from "../dom.js";
+import { t, tMaybe } from "../i18n.js";
 
 const RING_RADIUS = 160;
 const RING_LENGTH = 2 * Math.PI * RING_RADIUS;
 
+/** @typedef {import("../countdown.js").Pomodoro} Pomodoro */
 /** @typedef {{phase: string, paused: boolean, message: string, time: string, share: number|null, label: string}} Picture */
+
+/** What a press would do, as the hub's table says; only for the words. @param {Pomodoro} state */
+function pressWord(state) {
+  if (state.phase === "idle") return t("press.start");
+  if (state.paused) return t("press.resume");
+  if (ALARMS.includes(state.phase)) return t("press.next");
+  if (state.phase === "long_break") return t("press.idle");
+  return state.press_while_running === "ignore" ? t("press.nothing") : t("press.pause");
+}
+
+/** What the fruit shows of a state at a moment, in Unix milliseconds of the hub's clock. @param {Pomodoro} state @param {number} now @returns {Picture} */
+export function pictureOf(state, now) {
+  // The hub's message, in the page's language where it has one.
+  const message = tMaybe(`message.${state.phase}`) ?? state.message;
+  const time = clockText(isUntimed(state) ? (waitingMs(state, now) ?? 0) : remainingMs(state, now));
+  return { phase: state.phase, paused: state.paused, message, time, share: elapsedShare(state, now), label: `${message} – ${pressWord(state)}` };
+}
 
 export class LockstepTomato extends HTMLElement {
   connectedCallback() {
@@ -49,6 +69,8 @@ export class LockstepTomato extends HTMLElement {
   show({ phase, paused, message, time, share, label }) {
     if (!this.button || !this.message || !this.time || !this.ring) return;
     setText(this.message, message);
+    // Browsers that measure tell when a state was to be seen first (Element Timing API).
+    if (phase !== "unknown") setAttr(this.time, "elementtiming", "first-state");
     setText(this.time, time);
     setAttr(this.button, "aria-label", label);
     setAttr(this, "data-phase", phase);
