@@ -11,8 +11,10 @@
 mod audience;
 mod backlog;
 mod frames;
+mod members;
 mod pages;
 mod replica;
+mod round;
 mod shard;
 
 use std::sync::{
