@@ -2,31 +2,41 @@
 //!
 //! Arguments and exit codes do not belong here (that is `cli`), nor does anything that an edge can do by itself.
 
+mod listening;
+mod parts;
+
 use std::{
-    io::{self, Write},
+    io,
     net::{SocketAddr, TcpListener},
     pin::Pin,
     sync::Arc,
     time::Duration,
 };
 
-use anyhow::{Context, bail};
+use anyhow::{Context as _, bail};
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     sync::watch,
 };
 use tracing::{info, warn};
 
+use self::{
+    listening::{bind_all, http_tls, tell_ready, to_tokio, with_tls},
+    parts::{
+        history_source, http_settings, invitation_taker, login_keeper, mdns_settings, metrics_text, policy_settings,
+        socketio_settings,
+    },
+};
 use crate::{
     clock::Clock,
-    config::{Anonymous, Config},
+    config::Config,
     control,
     discovery::{self, mdns},
     domain::{hub::Hub, publication::Publication},
     engine::{self, Engine, StoreHealth},
     figures::Figures,
-    http, link, listen, mqtt,
-    policy::{self, Invitations, Logins, Policy},
+    http, link, mqtt,
+    policy::{Invitations, Logins, Policy},
     store::{Journal, JournalHandle},
     tls,
 };
@@ -281,162 +291,10 @@ fn start_journal(
     Ok(journal)
 }
 
-fn policy_settings(config: &Config) -> policy::Settings {
-    policy::Settings {
-        root: config.root.clone(),
-        loopback_only: config.is_loopback_only(),
-        anonymous: config.anonymous.and_then(|anonymous| match anonymous {
-            Anonymous::None => None,
-            Anonymous::Viewer => Some(policy::Role::Viewer),
-            Anonymous::Member => Some(policy::Role::Member),
-        }),
-        users_file: config.users_file.clone(),
-        acl_file: config.acl_file.clone(),
-    }
-}
-
-fn http_settings(config: &Config, boot: &str, policy: Policy, door: &mqtt::Door) -> http::Settings {
-    let (acceptor, probe) = (door.acceptor(), door.probe());
-    http::Settings {
-        name: config.name.clone(),
-        root: config.root.to_string(),
-        boot: boot.to_owned(),
-        base_path: config.base_path.clone(),
-        allowed_hosts: config.allowed_hosts.clone(),
-        allowed_origins: config.allowed_origins.clone(),
-        limits: config.http_limits.clone(),
-        mqtt_ws: Some(Arc::new(move |connection: http::MqttConnection| {
-            let peer = mqtt::Peer { address: connection.peer.ip().to_canonical(), certificate: None };
-            acceptor.accept(connection.stream, peer);
-            Box::pin(std::future::ready(()))
-        })),
-        router_probe: Some(Arc::new(move || {
-            let probe = probe.clone();
-            Box::pin(async move { probe.round_trip().await })
-        })),
-        ..http::Settings::new(policy)
-    }
-}
-
-/// The journal as the HTTP side takes it.
-fn history_source(journal: &JournalHandle) -> http::HistorySource {
-    let (reader, forgetter) = (journal.clone(), journal.clone());
-    http::HistorySource {
-        read: Arc::new(move |query| {
-            let journal = reader.clone();
-            Box::pin(async move { journal.history(query).await })
-        }),
-        forget_room: Arc::new(move |room| {
-            let journal = forgetter.clone();
-            Box::pin(async move { journal.forget_room(room).await })
-        }),
-    }
-}
-
-fn login_keeper(journal: &JournalHandle, logins: &Logins) -> http::LoginKeeper {
-    let (journal, logins) = (journal.clone(), logins.clone());
-    Arc::new(move || {
-        let (journal, logins) = (journal.clone(), logins.clone());
-        Box::pin(async move { journal.keep_logins(logins).await })
-    })
-}
-
-fn invitation_taker(invitations: &Invitations, clock: &Clock) -> http::InvitationTaker {
-    let (invitations, clock) = (invitations.clone(), clock.clone());
-    Arc::new(move |code| invitations.take(code, clock.now().mono))
-}
-
-/// All figures as text; those of the door are looked up when somebody asks.
-fn metrics_text(figures: Figures, door: &mqtt::Door) -> http::MetricsText {
-    let readings = door.readings();
-    Arc::new(move || {
-        readings.tell();
-        figures.render()
-    })
-}
-
-fn socketio_settings(config: &Config) -> http::socketio::Settings {
-    http::socketio::Settings { tutorials: config.socketio_tutorials, ..http::socketio::Settings::default() }
-}
-
-/// `http` and `mqtt` are where the two listen, and whether with TLS.
-fn mdns_settings(config: &Config, http: &[(SocketAddr, bool)], mqtt: &[(SocketAddr, bool)]) -> mdns::Settings {
-    let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
-    mdns::Settings {
-        name: config.name.clone(),
-        host: host.split('.').next().unwrap_or_default().to_owned(),
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        root: config.root.to_string(),
-        path: format!("{}/", config.base_path),
-        mqtt: mqtt.to_vec(),
-        http: http.to_vec(),
-    }
-}
-
-/// Addresses with whether they are TLS: all but the first `plain`.
-fn with_tls(addresses: &[SocketAddr], plain: usize) -> Vec<(SocketAddr, bool)> {
-    addresses.iter().enumerate().map(|(at, address)| (*address, at >= plain)).collect()
-}
-
-/// TLS as the HTTP side takes it: a function from a socket to an encrypted stream.
-fn http_tls(tls: &tls::Acceptor) -> http::TlsAcceptor {
-    let tls = tls.clone();
-    std::sync::Arc::new(move |stream| {
-        let tls = tls.clone();
-        Box::pin(async move { Ok(Box::new(tls.accept(stream).await?) as Box<dyn http::ByteStream>) })
-    })
-}
-
 /// A new id for each start, so that clients notice a restart: 16 hexadecimal digits.
 fn new_boot_id() -> String {
     let number = getrandom::u64().unwrap_or_else(|_| u64::from(std::process::id()));
     format!("{number:016x}")
-}
-
-/// Tells where everything listens; `http` and `mqtt` are addresses with whether they are TLS.
-fn tell_ready(
-    config: &Config,
-    http: &[(SocketAddr, bool)],
-    mqtt: &[(SocketAddr, bool)],
-    ready_json: bool,
-) -> anyhow::Result<()> {
-    let of = |listening: &[(SocketAddr, bool)], tls: bool| {
-        listening.iter().filter(|listener| listener.1 == tls).map(|listener| listener.0).collect::<Vec<_>>()
-    };
-    let (http, http_tls) = (of(http, false), of(http, true));
-    let (mqtt, mqtt_tls) = (of(mqtt, false), of(mqtt, true));
-    let mut out = io::stdout().lock();
-    let first = |addresses: &[SocketAddr]| addresses.first().map(ToString::to_string);
-    if ready_json {
-        let mut line = serde_json::json!({"ready": true, "http": first(&http), "mqtt": first(&mqtt)});
-        for (name, addresses) in [("http_tls", &http_tls), ("mqtt_tls", &mqtt_tls)] {
-            if let Some(address) = first(addresses) {
-                line[name] = address.into();
-            }
-        }
-        writeln!(out, "{line}")?;
-    } else {
-        let listed = |addresses: &[SocketAddr], scheme: &str, end: &str| {
-            addresses.iter().map(|address| format!("{scheme}{address}{end}")).collect::<Vec<_>>().join(", ")
-        };
-        let base = &config.base_path;
-        writeln!(out, "Lockstep {} is ready.", env!("CARGO_PKG_VERSION"))?;
-        for (addresses, scheme) in [(&http, "http://"), (&http_tls, "https://")] {
-            if !addresses.is_empty() {
-                writeln!(out, "  dashboard  {}", listed(addresses, scheme, &format!("{base}/")))?;
-            }
-        }
-        writeln!(out, "  MQTT       {}   (3.1.1 and 5)", listed(&mqtt, "", ""))?;
-        if !mqtt_tls.is_empty() {
-            writeln!(out, "  with TLS   {}", listed(&mqtt_tls, "", ""))?;
-        }
-        writeln!(out, "  data       {}", config.data_dir.display())?;
-        if config.is_loopback_only() {
-            writeln!(out, "Only this machine can reach it. `lockstep lan` lets phones, boxes and Home Assistant in.")?;
-        }
-    }
-    out.flush()?;
-    Ok(())
 }
 
 /// Waits for the signal or the order to end; SIGHUP reads users and rules again.
@@ -468,39 +326,4 @@ fn told_to_stop() -> io::Result<impl Future<Output = ()>> {
             _ = interrupt.recv() => {}
         }
     })
-}
-
-fn bind_all(what: &str, addresses: &[SocketAddr], option: &str) -> anyhow::Result<Vec<TcpListener>> {
-    addresses.iter().map(|address| bind(what, *address, option)).collect()
-}
-
-fn to_tokio(sockets: Vec<TcpListener>) -> io::Result<Vec<tokio::net::TcpListener>> {
-    sockets.into_iter().map(tokio::net::TcpListener::from_std).collect()
-}
-
-/// Binds `address` for `what`, and says what to do where that does not work.
-///
-/// `option` is the command line option that moves it.
-///
-/// # Errors
-/// A sentence for people: the address is taken, not this machine's, or not allowed.
-pub fn bind(what: &str, address: SocketAddr, option: &str) -> anyhow::Result<TcpListener> {
-    match listen::bind(address) {
-        Ok(listener) => Ok(listener),
-        Err(e) if e.kind() == io::ErrorKind::AddrInUse => {
-            let other = SocketAddr::new(address.ip(), address.port().wrapping_add(1).max(1024));
-            let link = if option == "--mqtt" { ", or join the two with `lockstep link`" } else { "" };
-            bail!(
-                "Another program has {address} already, where {what} should listen. \
-                 Stop that program, choose another port with `{option} {other}`{link}."
-            )
-        }
-        Err(e) if e.kind() == io::ErrorKind::PermissionDenied => bail!(
-            "{what} may not listen on {address}: ports below 1024 are for the system. Choose another port with `{option}`."
-        ),
-        Err(e) if e.kind() == io::ErrorKind::AddrNotAvailable => bail!(
-            "{what} cannot listen on {address}: this machine does not have that address. Choose another with `{option}`."
-        ),
-        Err(e) => Err(e).with_context(|| format!("{what} cannot listen on {address}")),
-    }
 }

@@ -16,6 +16,7 @@ mod life;
 mod queue;
 mod record;
 mod restore;
+mod send;
 mod subscribe;
 mod subscriptions;
 
