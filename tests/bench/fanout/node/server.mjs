@@ -8,9 +8,10 @@ let retained = [];
 io.on("connection", (socket) => {
   for (const message of retained) socket.emit("message", message);
   socket.on("publish", (message) => socket.broadcast.emit("message", message));
-  socket.on("retain", (count) => {
+  socket.on("retain", (count, done) => {
     const topic = (i) => `bench/level/${String(i).padStart(5, "0")}`;
     retained = Array.from({ length: count }, (_, i) => ({ topic: topic(i), payload: { value: i, unit: "C" } }));
+    done();
   });
 });
 http.listen({ port: Number(process.argv[2]), host: "127.0.0.1", backlog: 1024 });
