@@ -262,9 +262,9 @@ impl Session {
             match parser.next() {
                 Ok(None) => break Ok(true),
                 Ok(Some(Message::Text(text))) => match self.read_frame(&text) {
-                    Err((rejection, reference)) => {
+                    Err((rejection, about)) => {
                         figures::rejected(rejection.code);
-                        self.tell_rejection(rejection, reference).await;
+                        self.tell_rejection(rejection, &about).await;
                     }
                     Ok(Request::Publish { publish, reference }) => {
                         publishes.push(*publish);
@@ -294,15 +294,15 @@ impl Session {
         result
     }
 
-    fn read_frame(&mut self, text: &str) -> Result<Request, (Rejection, Option<Box<str>>)> {
-        let frame = Inbound::parse(text)?;
-        let reference = frame.reference();
+    fn read_frame(&mut self, text: &str) -> Result<Request, (Rejection, String)> {
+        let frame = Inbound::parse(text).map_err(|(rejection, reference)| (rejection, named("ref", reference)))?;
+        let about = named("ref", frame.reference()) + &named("id", frame.snapshot());
         if !self.limiter.admit(self.shared.clock.now().mono) {
             let most = self.shared.settings.limits.publishes_per_second_max;
             let message = format!("At most {most} frames a second are taken from one browser.");
-            return Err((Rejection::new(Code::RateLimited, message), reference));
+            return Err((Rejection::new(Code::RateLimited, message), about));
         }
-        frame.read(&self.origin).and_then(|request| self.allow(request)).map_err(|rejection| (rejection, reference))
+        frame.read(&self.origin).and_then(|request| self.allow(request)).map_err(|rejection| (rejection, about))
     }
 
     fn allow(&mut self, request: Request) -> Result<Request, Rejection> {
@@ -393,20 +393,20 @@ impl Session {
                         self.answer_json(format!(r#"{{"type":"ack","ref":{reference},"seq":{seq}}}"#), seq).await;
                     }
                 }
-                Some(Err(rejection)) => self.tell_rejection(rejection, reference).await,
+                Some(Err(rejection)) => self.tell_rejection(rejection, &named("ref", reference)).await,
                 None => {
                     let rejection = Rejection::new(Code::Busy, "The hub is stopping, or could not keep it.");
-                    self.tell_rejection(rejection, reference).await;
+                    self.tell_rejection(rejection, &named("ref", reference)).await;
                 }
             }
         }
     }
 
-    async fn tell_rejection(&self, rejection: Rejection, reference: Option<Box<str>>) {
+    /// Tells the browser why a frame did nothing; `about` says which, as members of JSON (see [`named`]).
+    async fn tell_rejection(&self, rejection: Rejection, about: &str) {
         let message = json!(rejection.message);
         let code = rejection.code.as_str();
-        let reference = reference.map_or(String::new(), |reference| format!(r#","ref":{reference}"#));
-        self.answer_json(format!(r#"{{"type":"err","code":"{code}","message":{message}{reference}}}"#), 0).await;
+        self.answer_json(format!(r#"{{"type":"err","code":"{code}","message":{message}{about}}}"#), 0).await;
     }
 
     async fn answer_json(&self, json: String, after_seq: u64) {
@@ -425,6 +425,11 @@ impl Session {
 async fn first_outcomes(waiting: &mut Waiting) -> Option<(Vec<Option<Box<str>>>, Option<Vec<Outcome>>)> {
     let outcomes = waiting.front_mut()?.1.as_mut().await.ok();
     waiting.pop_front().map(|(refs, _)| (refs, outcomes))
+}
+
+/// A further member of a JSON object, where there is a value for it.
+fn named(name: &str, json: Option<Box<str>>) -> String {
+    json.map_or_else(String::new, |json| format!(r#","{name}":{json}"#))
 }
 
 /// What a browser is called that has not said a name.

@@ -14,6 +14,9 @@ const LATE = {
   history: () => Promise.all([import("./elements/history.js"), style("css/history.css")]),
 };
 
+/** A part of the page that did not come is asked for again after this long. */
+const AGAIN_MS = 4_000;
+
 translatePage();
 
 // The first picture's, unless there was none.
@@ -27,7 +30,11 @@ async function show() {
   const view = VIEWS.includes(wanted) ? wanted : "room";
   document.documentElement.dataset.view = view;
   store.enter(roomInAddress());
-  await LATE[view]?.();
+  try {
+    await LATE[view]?.();
+  } catch {
+    return later(() => document.documentElement.dataset.view === view && void show());
+  }
   if (document.documentElement.dataset.view !== view) return; // somebody went on meanwhile
   const main = document.getElementById("main");
   for (const name of Object.keys(LATE)) {
@@ -83,14 +90,24 @@ addEventListener("keydown", (event) => {
 
 void show();
 
-/** Loads the rest of the page; without the hub, as soon as it is back. */
+/** Does `act` when the hub is back, or soon, where it was one request alone that failed. */
+function later(/** @type {() => void} */ act) {
+  const again = () => {
+    stop();
+    clearTimeout(timer);
+    act();
+  };
+  const stop = client.on("hello", again);
+  const timer = setTimeout(again, AGAIN_MS);
+}
+
+/** Loads the rest of the page; what does not come is tried again. */
 async function complete() {
   try {
     const [rest] = await Promise.all([import("./rest.js"), style("css/views.css")]);
     attendWith(rest.attend);
   } catch {
-    const stop = client.on("hello", () => (stop(), void complete()));
-    return;
+    return later(() => void complete());
   }
   // Where the browser allows it (HTTPS or this machine): the page that says when the hub is away.
   if (isSecureContext) await navigator.serviceWorker?.register("sw.js").catch(() => {});

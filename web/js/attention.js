@@ -20,27 +20,38 @@ export function watchAttention(look) {
   return () => void watchers.delete(look);
 }
 
-let phase = "";
-/** @type {Notification|null} */
-let shown = null;
+/** The phase that each timer was in when it was heard of last. @type {Map<string, string>} */
+const phases = new Map();
+/** How to take a notification back, by the timer that it tells of. @type {Map<string, () => void>} */
+const notified = new Map();
 
-/** A phase was drawn. @param {{phase: string, paused: boolean}} state @param {string} message @param {boolean} live */
-export function attend(state, message, live) {
-  const rings = ALARMS.includes(state.phase);
-  alarm.ring(rings && live);
-  drawIcon(state);
-  if (phase && phase !== state.phase) {
-    shown?.close();
-    shown = null;
-    if (rings && document.hidden) notify(message);
+/**
+ * Something was drawn: `timers` by their things, and the state of the `foremost` of them.
+ * @param {ReadonlyMap<string, import("./title.js").Shown>} timers @param {{phase: string, paused: boolean}|null} foremost @param {boolean} live
+ */
+export function attend(timers, foremost, live) {
+  const rings = (/** @type {string} */ phase) => ALARMS.includes(phase);
+  alarm.ring(live && [...timers.values()].some(({ state }) => rings(state.phase)));
+  drawIcon(foremost);
+  for (const thing of phases.keys()) {
+    if (timers.has(thing)) continue;
+    phases.delete(thing);
+    takeBack(thing);
   }
-  phase = state.phase;
+  for (const [thing, { state, message }] of timers) {
+    const before = phases.get(thing);
+    if (before === state.phase) continue;
+    phases.set(thing, state.phase);
+    if (before === undefined) continue;
+    takeBack(thing);
+    if (rings(state.phase) && document.hidden) notify(thing, message);
+  }
 }
 
-/** @param {{phase: string, paused: boolean}} state */
+/** @param {{phase: string, paused: boolean}|null} state */
 function drawIcon(state) {
   const link = /** @type {HTMLLinkElement|null} */ (document.querySelector('link[rel="icon"]'));
-  const name = state.paused ? "paused" : ALARMS.includes(state.phase) ? "alarm" : state.phase;
+  const name = !state ? "idle" : state.paused ? "paused" : ALARMS.includes(state.phase) ? "alarm" : state.phase;
   const href = name === "idle" ? "icons/tomato.svg" : `icons/phase-${name}.svg`;
   if (link && link.getAttribute("href") !== href) link.setAttribute("href", href);
 }
@@ -63,14 +74,24 @@ export async function wantNotifications(/** @type {boolean} */ wanted) {
   changed();
 }
 
-function notify(/** @type {string} */ message) {
+function notify(/** @type {string} */ thing, /** @type {string} */ message) {
   if (!notificationsOn()) return;
+  const options = { body: t("notify.body", { room: store.timerName(thing) ?? store.room?.name ?? store.roomId }), tag: `lockstep-${thing}`, icon: "icons/icon-192.png" };
   try {
-    shown = new Notification(message, { body: t("notify.body", { room: store.room?.name ?? store.roomId }), tag: "lockstep", icon: "icons/icon-192.png" });
+    const shown = new Notification(message, options);
     shown.onclick = () => window.focus();
+    notified.set(thing, () => shown.close());
   } catch {
-    void navigator.serviceWorker?.ready.then((worker) => worker.showNotification(message, { tag: "lockstep", icon: "icons/icon-192.png" })); // phones allow only this
+    // Phones allow only this.
+    const worker = navigator.serviceWorker?.ready;
+    void worker?.then((worker) => worker.showNotification(message, options));
+    notified.set(thing, () => void worker?.then(async (worker) => (await worker.getNotifications({ tag: options.tag })).forEach((shown) => shown.close())));
   }
+}
+
+function takeBack(/** @type {string} */ thing) {
+  notified.get(thing)?.();
+  notified.delete(thing);
 }
 
 /** @type {any} */

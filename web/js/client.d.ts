@@ -69,6 +69,7 @@ export class HubClock {
 export class Values {
   topics: Map<string, Message>;
   expect(id: string, filters: string[]): void;
+  forgo(id: string): void;
   abandon(): void;
   restart(): void;
   snap(frame: any): Message[];
@@ -95,6 +96,8 @@ export class LockstepClient {
   on(event: "hello", handle: (hello: Hello) => void): () => void;
   on(event: "clock", handle: (clock: HubClock) => void): () => void;
   on(event: "snap", handle: (detail: { filters: string[]; complete: boolean }) => void): () => void;
+  /** A filter that the hub does not let one subscribe to. */
+  on(event: "refused", handle: (refused: { filter: string; code: string; message: string }) => void): () => void;
   on(event: "error", handle: (error: { code: string; message: string }) => void): () => void;
   /** The hub's clock now, Unix ms. */
   now(): number;

@@ -25,6 +25,8 @@ const WEBSOCKET_FAILURES_BEFORE_SSE = 2;
 /** How long Server-Sent Events serve before WebSocket is tried again beside them. */
 const WEBSOCKET_AGAIN_MS = 300_000;
 const PROTOCOL = "lockstep.v1";
+/** How long a subscription waits that came when the hub had heard too much. */
+const REFUSED_AGAIN_MS = 1_000;
 /** What a stream asks for that wants no topic yet, for the hub's greeting: nothing is ever published there. */
 const NOTHING = "$lockstep/nothing";
 
@@ -116,6 +118,11 @@ export class Values {
   /** A snapshot with this id was asked for. */
   expect(/** @type {string} */ id, /** @type {string[]} */ filters) {
     this.#snaps.set(id, { filters, seen: new Set(), deleted: new Map() });
+  }
+
+  /** A snapshot with this id does not come. */
+  forgo(/** @type {string} */ id) {
+    this.#snaps.delete(id);
   }
 
   /** A connection ended: half a snapshot proves nothing. */
@@ -327,7 +334,7 @@ export class LockstepClient {
     this.#send(this.presence);
   }
 
-  /** Listens to `status`, `hello` or `clock`; returns how to stop. */
+  /** Listens to `status`, `hello`, `clock`, `snap`, `refused` (a filter that the hub does not let one subscribe to) or `error`; returns how to stop. */
   on(/** @type {string} */ event, /** @type {(detail: any) => void} */ handle) {
     const set = this.#handlers.get(event) ?? new Set();
     this.#handlers.set(event, set.add(handle));
@@ -387,6 +394,8 @@ export class LockstepClient {
     const message = (/** @type {any} */ event) => {
       const frame = typeof event.data === "string" ? parseFrame(event.data) : null;
       greeted ||= frame?.type === "hello";
+      // One that was heard before somebody could take it, see `asked`, is as old as its event.
+      if (frame?.type === "hello" && event.timeStamp) frame.now += Math.max(0, performance.now() - event.timeStamp);
       if (frame) this.#frame(frame);
     };
     return { message, greeted: () => greeted };
@@ -529,6 +538,18 @@ export class LockstepClient {
     this.#send({ type: "sub", filters, id, ...(resume && { boot: this.#boot, seq: this.#seq }) });
   }
 
+  /** A subscription that was refused as a whole: each of its filters is asked for alone, and one that is refused alone is given up. */
+  #refused(/** @type {any} */ frame) {
+    const filters = this.#asked.get(frame.id);
+    if (!filters) return;
+    this.#asked.delete(frame.id);
+    this.#values.forgo(frame.id);
+    if (frame.code === "rate_limited") return void setTimeout(() => this.#ask(filters.filter((filter) => this.#filters.has(filter)), false), REFUSED_AGAIN_MS);
+    if (filters.length > 1) for (const filter of filters) this.#ask([filter], false);
+    else this.#emit("refused", { filter: filters[0], code: frame.code, message: frame.message });
+    this.#emit("snap", { filters: [...this.#filters.keys()], complete: this.#asked.size === 0 });
+  }
+
   #greet(/** @type {any} */ frame) {
     this.hello = frame;
     this.#attempt = 0;
@@ -585,6 +606,7 @@ export class LockstepClient {
       case "ack":
         return this.#settle(frame.ref, null, frame);
       case "err":
+        if (frame.id !== undefined) return this.#refused(frame);
         if (frame.ref !== undefined) return this.#settle(frame.ref, new LockstepError(frame.code, frame.message));
         return this.#emit("error", frame);
       case "resync":

@@ -40,19 +40,23 @@ export class Draft {
   /** @type {Map<string, string>} */ #edits = new Map();
   /** What the hub said when an edit began: a difference later means that somebody else changed it. @type {Map<string, any>} */ #basis = new Map();
 
+  /** Edits that are on their way to the hub. @type {ReadonlyMap<string, string>[]} */ #underWay = [];
+
   /** The hub's state came. */
   take(/** @type {Record<string, any>} */ state) {
     this.#hub = state;
     for (const field of FIELDS) {
       const edit = this.#edits.get(field.id);
-      if (edit !== undefined && fieldValue(field, edit) === state[field.id]) this.discard(field.id);
+      const sending = this.#underWay.some((edits) => edits.has(field.id) && edits.get(field.id) !== edit);
+      if (edit !== undefined && !sending && fieldValue(field, edit) === state[field.id]) this.discard(field.id);
     }
   }
 
   /** A person typed. */
   edit(/** @type {string} */ id, /** @type {string} */ text) {
     const field = this.#field(id);
-    if (fieldValue(field, text) === this.#hub[id]) return this.discard(id);
+    // While another value is under way, the hub's old one is an edit like every other.
+    if (fieldValue(field, text) === this.#hub[id] && !this.#underWay.some((edits) => edits.has(id))) return this.discard(id);
     if (!this.#edits.has(id)) this.#basis.set(id, this.#hub[id]);
     this.#edits.set(id, text);
   }
@@ -64,16 +68,20 @@ export class Draft {
     this.#basis.delete(id);
   }
 
-  /** What was typed, to be given to `saved`. */
-  get edits() {
-    return new Map(this.#edits);
+  /** The edits are on their way to the hub, until `sent` is told how that ended. @returns {ReadonlyMap<string, string>} */
+  send() {
+    const edits = new Map(this.#edits);
+    this.#underWay.push(edits);
+    return edits;
   }
 
-  /** The hub has taken these edits, which are edits no more; what was typed over them meanwhile stays one. @param {ReadonlyMap<string, string>} edits */
-  saved(edits) {
+  /** Whether the hub has taken these edits, which are edits no more then; what was typed over them meanwhile stays one. @param {ReadonlyMap<string, string>} edits @param {boolean} taken */
+  sent(edits, taken) {
+    this.#underWay = this.#underWay.filter((other) => other !== edits);
     for (const [id, text] of edits) {
-      if (this.#edits.get(id) === text) this.discard(id);
-      else if (this.#edits.has(id)) this.#basis.set(id, fieldValue(this.#field(id), text));
+      if (taken && this.#edits.get(id) === text) this.discard(id);
+      else if (taken && this.#edits.has(id)) this.#basis.set(id, fieldValue(this.#field(id), text));
+      else if (fieldValue(this.#field(id), this.#edits.get(id) ?? "") === this.#hub[id]) this.discard(id);
     }
   }
 

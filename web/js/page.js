@@ -8,10 +8,13 @@ import { remembered } from "./theme.js";
 const address = new URL(location.href).searchParams;
 const ROOM = /^[a-z0-9_-]{1,64}$/;
 
-/** The room in the address; what is no id is `main`. */
+/** The room of an address that names none: `main`, or where the hub has no such room its first. */
+let home = "main";
+
+/** The room in the address; what is no id is none. */
 export function roomInAddress() {
-  const room = new URL(location.href).searchParams.get("room") ?? "main";
-  return ROOM.test(room) ? room : "main";
+  const room = new URL(location.href).searchParams.get("room") ?? home;
+  return ROOM.test(room) ? room : home;
 }
 
 /** @type {{socket: WebSocket, heard: MessageEvent[], asked: {id: string, filters: string[]}|null}|null} */
@@ -24,6 +27,7 @@ class EarlySocket extends WebSocket {
   constructor(url, protocol) {
     const first = early;
     early = null;
+    /** @type {any} */ (window).lockstepEarly = null;
     if (!first || first.socket.url !== url) {
       super(url, protocol);
       return;
@@ -36,6 +40,12 @@ class EarlySocket extends WebSocket {
 export const client = new LockstepClient({ WebSocket: EarlySocket, asked: early?.asked });
 export const store = new Store(client, { room: roomInAddress(), name: address.get("name") ?? remembered("lockstep.name") ?? "" });
 client.connect();
+store.watch(() => {
+  const [first] = store.rooms;
+  if (!store.live || !first || store.rooms.some((room) => room.id === home)) return;
+  home = first.id;
+  store.enter(roomInAddress());
+});
 
 /** Who did it, in words: `web:anna` is Anna, oneself is «you». @param {string|undefined} by */
 export function whoDid(by) {

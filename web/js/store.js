@@ -21,6 +21,7 @@ export class Store {
   /** @type {Set<(r: Refusal|null, thing: string) => void>} */ #outcomes = new Set();
   /** Refusals that came before anybody could show them. @type {Refusal[]} */ #unheard = [];
   #stop = () => {};
+  /** Filters that the hub does not let this page subscribe to. @type {Set<string>} */ #barred = new Set();
 
   /** @param {LockstepClient} client @param {{room: string, name: string}} chosen */
   constructor(client, { room, name }) {
@@ -31,6 +32,10 @@ export class Store {
     /** Whether the room's values are known at all. */
     this.filled = false;
     client.on("hello", (hello) => this.#greeted(hello));
+    client.on("refused", ({ filter }) => {
+      this.#barred.add(filter);
+      this.#changed();
+    });
     client.on("status", () => this.#changed());
     client.on("clock", () => this.#changed());
     client.on("snap", ({ complete }) => {
@@ -101,9 +106,20 @@ export class Store {
     return this.rooms.find((room) => room.id === this.roomId) ?? null;
   }
 
+  /** Whether this person may not see the room. */
+  get barred() {
+    return this.#barred.has(`${this.root}/${this.roomId}/#`);
+  }
+
   /** @returns {Thing[]} */
   get things() {
     return this.room?.things ?? [];
+  }
+
+  /** What a timer is called where there are several of them, null where it is the only one. @returns {string|null} */
+  timerName(/** @type {string} */ id) {
+    const timers = this.things.filter((thing) => thing.kind === "pomodoro");
+    return timers.length > 1 ? (timers.find((thing) => thing.id === id)?.name ?? null) : null;
   }
 
   topic(/** @type {string} */ thing, /** @type {string} */ leaf) {
@@ -164,6 +180,7 @@ export class Store {
   }
 
   #greeted(/** @type {import("./client.js").Hello} */ hello) {
+    this.#barred.clear();
     const only = hello.you.room ?? this.roomId;
     if (hello.hub.root !== this.root || only !== this.roomId) {
       this.roomId = only;

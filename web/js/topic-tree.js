@@ -14,7 +14,8 @@ export function treeRows(topics, { filter = "", folded = new Set() } = {}) {
   const rows = [];
   /** @type {Row[]} */
   let trail = [];
-  let hiddenBelow = "";
+  /** @type {string|null} */
+  let hiddenBelow = null; // the empty path is one, too
   for (const topic of kept) {
     const levels = topic.split("/");
     let common = 0;
@@ -26,8 +27,8 @@ export function treeRows(topics, { filter = "", folded = new Set() } = {}) {
       const last = depth === levels.length - 1;
       const row = { path, label: levels[depth], depth, topic: last, inside: last ? 0 : 1, open: words.length > 0 || !folded.has(path) };
       trail.push(row);
-      if (hiddenBelow && path.startsWith(`${hiddenBelow}/`)) continue;
-      hiddenBelow = "";
+      if (hiddenBelow !== null && path.startsWith(`${hiddenBelow}/`)) continue;
+      hiddenBelow = null;
       rows.push(row);
       if (!row.open) hiddenBelow = path;
     }
@@ -44,7 +45,9 @@ export function sortTopics(topics) {
 
 /** One line of a payload. @param {{payload: any, format: string}} message */
 export function preview({ payload, format }, charsMax = 120) {
-  const text = format === "json" ? JSON.stringify(payload) : format === "base64" ? `${toHex(bytesOf({ payload, format })).slice(0, charsMax)}` : String(payload);
+  // Of bytes no more is read than is shown: there may be a picture of a camera among them. Four letters of base64 are three bytes.
+  const start = () => toHex(bytesOf({ payload: payload.slice(0, 4 * charsMax), format })).replaceAll("\n", " ");
+  const text = format === "json" ? JSON.stringify(payload) : format === "base64" ? start() : String(payload);
   return text.length > charsMax ? `${text.slice(0, charsMax)}…` : text;
 }
 

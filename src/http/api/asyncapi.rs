@@ -123,8 +123,13 @@ const FRAMES: &[FrameKind] = &[
     FrameKind {
         name: "err",
         from_hub: true,
-        summary: "Why a frame did nothing. The connection lives on.",
-        fields: &[("code", "string", true), ("message", "string", true), ("ref", "string|number", false)],
+        summary: "Why a frame did nothing: the one with this `ref`, or the `sub` with this `id`. The connection lives on.",
+        fields: &[
+            ("code", "string", true),
+            ("message", "string", true),
+            ("ref", "string|number", false),
+            ("id", "string|number", false),
+        ],
         example: |_| json!({"type": "err", "code": "out_of_range", "message": "The value goes from 0 to 100.", "ref": "a1"}),
     },
     FrameKind {

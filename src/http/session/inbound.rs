@@ -110,6 +110,11 @@ impl<'a> Inbound<'a> {
         short(self.reference)
     }
 
+    /// Which snapshot it asks for, as JSON.
+    pub(super) fn snapshot(&self) -> Option<Box<str>> {
+        if self.r#type == "sub" { short(self.id) } else { None }
+    }
+
     /// Takes the frame as a request of `origin`.
     ///
     /// # Errors

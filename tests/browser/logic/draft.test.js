@@ -58,16 +58,28 @@ test("discard goes back to the hub", () => {
 });
 
 test("what is typed while a save is under way stays, and is nobody else's change", () => {
-  const draft = new Draft();
-  draft.take(HUB);
-  draft.edit("work_duration", "50");
-  draft.edit("break_duration", "7");
-  const sent = draft.edits;
-  draft.edit("work_duration", "20");
-  draft.saved(sent);
-  draft.take({ ...HUB, work_duration: 3000, break_duration: 420 });
-  assert.deepEqual(draft.changes, { work_duration: 1200 });
-  assert.equal(draft.changedMeanwhile("work_duration"), null);
-  draft.saved(draft.edits);
-  assert.equal(draft.dirty, false);
+  for (const [typed, changes] of /** @type {[string, any][]} */ ([["20", { work_duration: 1200 }], ["25", { work_duration: 1500 }]])) {
+    const d = draft();
+    d.edit("work_duration", "50");
+    d.edit("break_duration", "7");
+    const edits = d.send();
+    d.edit("work_duration", typed); // the second is the hub's own value, until the save is done
+    d.take(HUB);
+    d.sent(edits, true);
+    d.take({ ...HUB, work_duration: 3000, break_duration: 420 });
+    assert.deepEqual(d.changes, changes);
+    assert.equal(d.changedMeanwhile("work_duration"), null);
+    d.sent(d.send(), true);
+    assert.equal(d.dirty, false);
+  }
+});
+
+test("a save that the hub refused leaves what was typed, and nothing that the hub has anyway", () => {
+  const d = draft();
+  d.edit("work_duration", "50");
+  d.edit("break_duration", "7");
+  const edits = d.send();
+  d.edit("break_duration", "5");
+  d.sent(edits, false);
+  assert.deepEqual(d.changes, { work_duration: 3000 });
 });

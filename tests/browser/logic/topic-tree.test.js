@@ -36,3 +36,13 @@ test("payloads are read as JSON, text and bytes", () => {
   assert.equal(readAs({ payload: "é", format: "text" }, "hex"), "c3 a9");
   assert.equal(readAs({ payload: { a: 1 }, format: "json" }, "json"), '{\n  "a": 1\n}');
 });
+
+test("a level without a name is folded like others", () => {
+  const rows = treeRows(sortTopics(["/a", "/b", "c"]), { folded: new Set([""]) });
+  assert.deepEqual(rows.map((row) => row.path), ["", "c"]);
+});
+
+test("of a picture's bytes only the first are read for a line", () => {
+  const payload = Buffer.alloc(300_000, 7).toString("base64");
+  assert.equal(preview({ payload, format: "base64" }, 10), "07 07 07 0…");
+});

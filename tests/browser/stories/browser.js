@@ -46,7 +46,7 @@ export async function tab(browser, url, { wait = ".tomato-message", ...options }
     value: (/** @type {string} */ id) => page.locator(`lockstep-slider[thing="${id}"] output`).textContent(),
     alert: (/** @type {string} */ code) => page.locator(`.alert[data-code="${code}"]`),
     button: (/** @type {string} */ name) => page.locator(`[data-command="${name}"]`),
-    field: (/** @type {string} */ id) => page.locator(`#setup-${id}`),
+    field: (/** @type {string} */ id) => page.locator(`#setup-pomodoro-${id}`),
     /** Live, and all of it loaded: what is missing when a hub dies meanwhile has a story of its own. */
     live: async () => {
       await eventually("the page is live", () => page.evaluate(() => document.documentElement.dataset.link), (link) => link === "live");

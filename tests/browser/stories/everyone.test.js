@@ -40,7 +40,7 @@ test("everything by keyboard alone", async () => {
   await eventually("5 by arrow keys", () => desk.latest.get("lockstep/main/slider1/value"), (v) => v === "5");
   await a.page.keyboard.press("End");
   await eventually("100 by End", () => desk.latest.get("lockstep/main/slider1/value"), (v) => v === "100");
-  await tabTo("#setup-work_duration");
+  await tabTo("#setup-pomodoro-work_duration");
   await a.page.keyboard.press("Control+a");
   await a.page.keyboard.type("12");
   await a.page.keyboard.press("Enter");

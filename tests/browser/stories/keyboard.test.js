@@ -215,22 +215,22 @@ test("settings: each choice by its keys", async () => {
 });
 
 test("saving over a running timer asks first", async () => {
-  const a = await desktop("", "#setup-work_duration");
+  const a = await desktop("", "#setup-pomodoro-work_duration");
   await a.tabTo(".tomato");
   await a.press("Enter");
   await a.says("Work");
-  await a.tabTo("#setup-work_duration");
+  await a.tabTo("#setup-pomodoro-work_duration");
   await a.press("Control+a");
   await a.page.keyboard.type("30");
   await a.press("Enter");
   await a.opened("Stop the running timer?");
   await a.walk("save over a running timer");
   await a.press("Escape");
-  await a.closedTo("#setup-work_duration");
+  await a.closedTo("#setup-pomodoro-work_duration");
   await a.press("Enter");
   await a.tabTo('[value="configure"]');
   await a.press("Enter");
-  await a.closedTo("#setup-work_duration");
+  await a.closedTo("#setup-pomodoro-work_duration");
   await a.page.getByText("Saved.").waitFor();
   await a.says("Work");
   await a.tabTo('[data-command="reset"]');

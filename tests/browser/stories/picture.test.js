@@ -45,8 +45,63 @@ test("the picture shows the room's timer as it is, cannot be pressed in vain, an
   await a.close();
 });
 
+test("the picture follows the hub and the clock until the page is there, and the time does not jump then", async () => {
+  const desk = await hub.client();
+  await desk.set("pomodoro", "start");
+  await eventually("it runs", () => desk.json("lockstep/main/pomodoro/state")?.phase, (phase) => phase === "work");
+  const a = await held("");
+  await a.says("Work");
+  const [first, ends] = [await a.time(), desk.json("lockstep/main/pomodoro/state").ends_at];
+  await eventually("the clock goes on", () => a.time(), (time) => time !== first);
+  await eventually("and on", () => a.time(), (time) => seconds(time) <= seconds(first) - 3);
+  // What the page shows at its first stroke, with a greeting that is some seconds old.
+  await a.page.evaluate(() => {
+    const seen = /** @type {any} */ (window).seen = /** @type {{time: string, at: number}[]} */ ([]);
+    const time = /** @type {Element} */ (document.querySelector(".tomato-time"));
+    new MutationObserver(() => seen.push({ time: time.textContent ?? "", at: Date.now() })).observe(time, { childList: true, characterData: true, subtree: true });
+  });
+  a.letOn();
+  await a.live();
+  const strokes = await a.page.evaluate(() => /** @type {{time: string, at: number}[]} */ (/** @type {any} */ (window).seen));
+  for (const { time, at } of strokes.filter(({ time }) => time !== "--:--")) assert.ok(Math.abs(seconds(time) - (ends - at) / 1000) < 1.3, `${time} at ${(ends - at) / 1000} s before the end`);
+  await a.close();
+
+  const b = await held("");
+  await b.says("Work");
+  await desk.set("pomodoro", "reset");
+  await b.says("Press Me!");
+  b.letOn();
+  await b.live();
+  await b.close();
+});
+const seconds = (/** @type {string|null} */ time) => (time ?? "").split(":").reduce((sum, part) => 60 * sum + Number(part), 0);
+
+test("a picture whose hub has gone is marked as old though the page hangs", async () => {
+  const own = await Hub.start();
+  const a = await tab(browser, "about:blank", { wait: "" });
+  await a.page.route("**/js/app.js", () => {}); // never answered
+  await a.page.goto(own.url, { waitUntil: "commit" });
+  await a.says("Press Me!");
+  await own.kill("SIGKILL");
+  await a.page.locator('html[data-link="stale"]').waitFor();
+  await a.close();
+  await own.end();
+});
+
+test("a file that does not come once is asked for again: the rest of the page, and a view", async () => {
+  const a = await tab(browser, "about:blank", { wait: "" });
+  for (const file of ["**/js/elements/setup.js", "**/js/elements/history.js"]) await a.page.route(file, (route) => route.abort("connectionreset"), { times: 1 });
+  await a.page.goto(hub.url);
+  await a.live();
+  await a.field("work_duration").waitFor();
+  await a.page.getByRole("link", { name: "History" }).click();
+  await a.page.locator("lockstep-history").waitFor();
+  await a.page.locator('[data-view-link="history"][aria-current="page"]').waitFor();
+  await a.close();
+});
+
 test("on a phone, on the wall and in German it is the same picture, and it does not move either", async () => {
-  for (const [query, options] of /** @type {const} */ ([["", { viewport: { width: 320, height: 640 } }], ["?view=wall", { viewport: { width: 1920, height: 1080 } }], ["", { locale: "de-DE", colorScheme: "dark" }]])) {
+  for (const [query, options] of /** @type {const} */ ([["", { viewport: { width: 320, height: 640 } }], ["?view=wall", { viewport: { width: 1920, height: 1080 } }], ["?view=wall", { viewport: { width: 568, height: 320 } }], ["", { locale: "de-DE", colorScheme: "dark" }]])) {
     const a = await held(query, options);
     await a.says("locale" in options ? "Drück mich!" : "Press Me!");
     const place = () => a.page.locator("lockstep-tomato").boundingBox();
@@ -54,6 +109,11 @@ test("on a phone, on the wall and in German it is the same picture, and it does 
     a.letOn();
     await a.live();
     assert.deepEqual(await place(), before, `${query} ${JSON.stringify(options)}`);
+    if (query) {
+      const high = await a.page.evaluate(() => document.documentElement.scrollHeight - innerHeight);
+      assert.ok(high <= 0, `${high} px below the edge of ${JSON.stringify(options)}`);
+      await a.page.screenshot({ animations: "disabled", path: `${OUT}wall-${options.viewport.width}.png` });
+    }
     await a.close();
   }
 });

@@ -96,7 +96,7 @@ test("a class: the teacher controls, thirty pupils see it and cannot touch it", 
   await pupil.says("Work");
   await eventually("all thirty see it", phases, (all) => all.every((phase) => phase === "work"));
   await pupil.page.getByText("your role here is viewer").waitFor();
-  for (const control of [".tomato", '[data-command="stop"]', 'lockstep-slider[thing="slider1"] input', "#setup-work_duration"]) {
+  for (const control of [".tomato", '[data-command="stop"]', 'lockstep-slider[thing="slider1"] input', "#setup-pomodoro-work_duration"]) {
     const [disabled, why] = await pupil.page.locator(control).evaluate((element) => [element.getAttribute("aria-disabled") === "true" || /** @type {any} */ (element).disabled === true, document.getElementById(element.getAttribute("aria-describedby") ?? "")?.textContent ?? ""]);
     assert.ok(disabled, `${control} is not disabled`);
     assert.match(why, /your role here is viewer/, `${control} does not say why`);

@@ -50,7 +50,7 @@ test("what cannot be is said at the field and not sent", async () => {
   await a.page.getByRole("button", { name: "Save" }).click();
   await a.page.getByText("Minutes such as 25").waitFor();
   assert.equal(await a.field("work_duration").getAttribute("aria-invalid"), "true");
-  assert.equal(await a.page.evaluate(() => document.activeElement?.id), "setup-work_duration");
+  assert.equal(await a.page.evaluate(() => document.activeElement?.id), "setup-pomodoro-work_duration");
   assert.equal(desk.json(STATE).rev, rev);
   await a.close();
 });

@@ -116,7 +116,8 @@ async fn each_role_does_what_it_may_by_cookie_token_and_password() {
     let (cookie, _) = log_in(&rig, "vera").await;
     let mut vera = browser(&rig, &cookie).await.unwrap();
     vera.send(json!({"type": "sub", "filters": ["secret/#"], "id": 1})).await;
-    assert_eq!(vera.frame().await["code"], "forbidden");
+    let refused = vera.frame().await;
+    assert_eq!((&refused["code"], &refused["id"]), (&json!("forbidden"), &json!(1)), "{refused}");
     let (topics, _) = vera.subscribe_to(&["#"]).await;
     assert!(topics.iter().any(|topic| topic["topic"] == "open/x"));
     assert!(!topics.iter().any(|topic| topic["topic"] == "secret/x"));

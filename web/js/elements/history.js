@@ -13,6 +13,8 @@ const PAGE_PHASES = 5_000;
 const PAGES_MAX = 8;
 /** The journal hears of an end at the same time as the page. */
 const SETTLE_MS = 300;
+/** A history that did not come is asked for again after this long. */
+const AGAIN_MS = 4_000;
 const CELL = 12;
 
 export class LockstepHistory extends HTMLElement {
@@ -101,7 +103,10 @@ export class LockstepHistory extends HTMLElement {
     } catch (error) {
       if (asking.signal.aborted) return;
       const words = /** @type {any} */ (error).code === "storage" ? t("refused.storage") : t("history.failed");
-      body.replaceChildren(el("p", { class: "setup-warning", role: "alert" }, icon("warn"), el("span", { text: words })));
+      // Said once, however often it is tried again.
+      if (body.querySelector("[role=alert]")?.textContent !== words) body.replaceChildren(el("p", { class: "setup-warning", role: "alert" }, icon("warn"), el("span", { text: words })));
+      clearTimeout(this.#timer);
+      this.#timer = setTimeout(() => void this.#load(), AGAIN_MS);
     }
   }
 

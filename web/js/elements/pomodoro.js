@@ -4,6 +4,7 @@ import { ALARMS, clockText, isRunning, isUntimed, remainingMs, untilNextSecond, 
 import { el, icon, setAttr, setText } from "../dom.js";
 import { ago, t, timeOfDay } from "../i18n.js";
 import { bar, store, whoDid } from "../page.js";
+import { tell, tellGone } from "../title.js";
 import { LockstepTomato, pictureOf } from "./tomato.js";
 
 /** @typedef {import("../countdown.js").Pomodoro} Pomodoro */
@@ -27,6 +28,7 @@ export class LockstepPomodoro extends HTMLElement {
   disconnectedCallback() {
     this.#stop();
     clearTimeout(this.#timer);
+    tellGone(this.thing);
   }
 
   get thing() {
@@ -41,6 +43,7 @@ export class LockstepPomodoro extends HTMLElement {
   #build() {
     this.tomato = /** @type {LockstepTomato|null} */ (this.querySelector("lockstep-tomato")) ?? new LockstepTomato(); // the first picture's
     this.tomato.addEventListener("press", () => this.#send("press"));
+    this.heading = this.querySelector("h2") ?? el("h2", { class: "visually-hidden", text: t("pomodoro.title") });
     this.badge = el("span", { class: "badge stale-badge", text: t("pomodoro.stale") });
     this.line = el("p", { class: "pomodoro-line" });
     this.dots = el("div", { class: "dots", role: "img" });
@@ -55,7 +58,7 @@ export class LockstepPomodoro extends HTMLElement {
     plus?.remove();
     this.reset = this.#button("reset", t("pomodoro.reset"), () => this.#send("reset"), "reset");
     this.append(
-      el("h2", { class: "visually-hidden", text: t("pomodoro.title") }),
+      this.heading,
       this.tomato,
       this.badge,
       this.live,
@@ -76,10 +79,16 @@ export class LockstepPomodoro extends HTMLElement {
   #draw() {
     clearTimeout(this.#timer);
     const state = this.state;
+    const own = store.timerName(this.thing);
+    if (this.heading) {
+      setText(this.heading, own ?? t("pomodoro.title"));
+      this.heading.classList.toggle("visually-hidden", own === null);
+    }
     if (!this.tomato || !this.line || !this.did || !this.live || !this.start || !this.dots) return;
     if (!state) {
       this.tomato.show({ phase: "unknown", paused: false, message: "…", time: "--:--", share: null, label: t("pomodoro.unknown") });
       setText(this.line, t("pomodoro.unknown"));
+      tellGone(this.thing);
       return;
     }
     const now = store.now();
@@ -94,7 +103,7 @@ export class LockstepPomodoro extends HTMLElement {
     this.#drawDots(state);
     this.#drawButtons(state);
     this.#announce(state, message);
-    this.dispatchEvent(new CustomEvent("phase", { bubbles: true, detail: { state, message, time } }));
+    tell(this.thing, { state, message, time });
     const next = isRunning(state) ? untilNextSecond(left) : ALARMS.includes(state.phase) || isUntimed(state) ? 1_000 : IDLE_REFRESH_MS;
     this.#timer = setTimeout(() => this.#draw(), next);
   }

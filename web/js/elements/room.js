@@ -1,6 +1,6 @@
 // @ts-check
 /** `<lockstep-room>`: the things of the room that the address names, one element each. */
-import { el, setAttr, setText } from "../dom.js";
+import { el, setAttr } from "../dom.js";
 import { t } from "../i18n.js";
 import { store } from "../page.js";
 import "./pomodoro.js";
@@ -9,6 +9,7 @@ import "./slider.js";
 export class LockstepRoom extends HTMLElement {
   #stop = () => {};
   #drawn = "";
+  #missed = "";
 
   connectedCallback() {
     if (!this.hero) {
@@ -17,7 +18,7 @@ export class LockstepRoom extends HTMLElement {
       this.side = /** @type {HTMLElement|null} */ (this.querySelector(".side")) ?? el("div", { class: "side" });
       this.sliders = el("section", { class: "card sliders", "aria-labelledby": "sliders-title" });
       this.inert = false;
-      this.missing = el("p", { class: "card missing", hidden: true });
+      this.missing = el("div", { class: "card missing", hidden: true });
       this.append(this.missing, this.hero, this.side);
     }
     this.#stop = store.watch(() => this.#draw());
@@ -31,9 +32,10 @@ export class LockstepRoom extends HTMLElement {
     const { hero, side, sliders, missing } = this;
     if (!hero || !side || !sliders || !missing) return;
     const room = store.room;
-    missing.hidden = room !== null || !store.live || !store.info;
+    missing.hidden = (room !== null && !store.barred) || !store.live || !store.info;
     hero.hidden = side.hidden = !missing.hidden;
-    if (!missing.hidden) return setText(missing, t("app.noRoom", { room: store.roomId }));
+    if (!missing.hidden) return this.#drawMissing(missing, t(store.barred ? "app.roomBarred" : "app.noRoom", { room: store.roomId }));
+    this.#missed = "";
     const things = room?.things ?? [];
     const wanted = JSON.stringify([store.roomId, things.map((thing) => [thing.id, thing.kind])]);
     if (room && wanted !== this.#drawn) this.#build(things);
@@ -42,6 +44,16 @@ export class LockstepRoom extends HTMLElement {
       const slider = sliders.querySelector(`lockstep-slider[thing="${thing.id}"]`);
       if (slider) setAttr(slider, "name", thing.name);
     }
+  }
+
+  /** Says why there is nothing here, and where there is something. @param {HTMLElement} missing @param {string} why */
+  #drawMissing(missing, why) {
+    const others = store.rooms.filter((room) => room.id !== store.roomId);
+    const wanted = JSON.stringify([why, others.map((room) => [room.id, room.name])]);
+    if (wanted === this.#missed) return;
+    this.#missed = wanted;
+    const ways = others.map((room) => el("a", { class: "button", href: `?${new URLSearchParams({ room: room.id })}`, text: room.name }));
+    missing.replaceChildren(el("p", { text: why }), ...(ways.length ? [el("div", { class: "missing-ways" }, ...ways)] : []));
   }
 
   #build(/** @type {import("../store.js").Thing[]} */ things) {

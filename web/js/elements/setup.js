@@ -44,12 +44,13 @@ export class LockstepSetup extends HTMLElement {
       el("div", { class: "setup-actions" }, this.outcome, this.discard, this.save),
     );
     const answers = /** @type {[string, string][]} */ ([["configure", t("setup.confirm.later")], ["setup", t("setup.confirm.save")]]);
-    this.dialog = confirmDialog({ id: "setup-confirm-title", title: t("setup.confirm.title"), text: t("setup.confirm.text"), answers }, (answer) => void this.#send(answer));
-    this.append(el("h2", { text: t("setup.title") }), this.form, this.dialog);
+    this.dialog = confirmDialog({ id: `setup-${this.thing}-confirm`, title: t("setup.confirm.title"), text: t("setup.confirm.text"), answers }, (answer) => void this.#send(answer));
+    this.heading = el("h2", { text: t("setup.title") });
+    this.append(this.heading, this.form, this.dialog);
   }
 
   #row(/** @type {Field} */ field) {
-    const id = `setup-${field.id}`;
+    const id = `setup-${this.thing}-${field.id}`;
     const key = /** @type {any} */ (`setup.${field.id}`);
     const label = el("label", { for: id, text: t(key) });
     const note = el("p", { class: "setup-note", id: `${id}-note`, hidden: true });
@@ -122,10 +123,10 @@ export class LockstepSetup extends HTMLElement {
 
   async #send(/** @type {string} */ action) {
     const values = action === "setup" ? this.#draft.values : this.#draft.changes;
-    const edits = this.#draft.edits;
+    const edits = this.#draft.send();
     const seq = await store.send(this.thing, { action, ...values });
+    this.#draft.sent(edits, seq !== null);
     if (seq === null) return this.#draw(); // the alert says why; what was typed stays to be mended
-    this.#draft.saved(edits);
     this.#saved = true;
     setTimeout(() => {
       this.#saved = false;
@@ -137,12 +138,14 @@ export class LockstepSetup extends HTMLElement {
   /** @param {string} [typing] the field that a person types in: its text is theirs */
   #draw(typing) {
     const known = store.state(this.thing) !== null;
+    const own = store.timerName(this.thing);
+    if (this.heading) setText(this.heading, own === null ? t("setup.title") : `${t("setup.title")} · ${own}`);
     const wrong = this.#draft.wrong;
     for (const field of FIELDS) {
       const row = this.#rows.get(field.id);
       if (!row) continue;
       const text = this.#draft.text(field.id);
-      bar(row.input, { known, field: true, describedBy: `setup-${field.id}-note` });
+      bar(row.input, { known, field: true, describedBy: row.note.id });
       if (row.input.type === "checkbox") row.input.checked = text === "on" || text === "pause";
       else if (typing !== field.id || document.activeElement !== row.input) {
         if (row.input.value !== text && !(document.activeElement === row.input && this.#draft.isDirty(field.id))) row.input.value = text;

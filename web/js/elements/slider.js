@@ -50,7 +50,7 @@ export class LockstepSlider extends HTMLElement {
     this.mark = el("span", { class: "slider-mark", "aria-hidden": "true" });
     this.low = el("span", {});
     this.high = el("span", {});
-    this.input.addEventListener("pointerdown", () => this.#hold(true));
+    this.input.addEventListener("pointerdown", (event) => event.button === 0 && this.#hold(true));
     this.input.addEventListener("input", () => this.#move(Number(/** @type {any} */ (this.input).value)));
     this.input.addEventListener("wheel", (event) => this.#wheel(event), { passive: false });
     this.append(

@@ -6,6 +6,8 @@ import { t, tMaybe } from "../i18n.js";
 
 const RING_RADIUS = 160;
 const RING_LENGTH = 2 * Math.PI * RING_RADIUS;
+/** Gradients are found by ids, of which each fruit needs its own: another one's would show another one's phase. */
+let fruits = 0;
 
 /** @typedef {import("../countdown.js").Pomodoro} Pomodoro */
 /** @typedef {{phase: string, paused: boolean, message: string, time: string, share: number|null, label: string}} Picture */
@@ -30,6 +32,8 @@ export function pictureOf(state, now) {
 export class LockstepTomato extends HTMLElement {
   connectedCallback() {
     if (this.button) return;
+    fruits += 1;
+    const [fruit, leaf] = [`fruit-${fruits}`, `leaf-${fruits}`];
     this.message = svg("text", { class: "tomato-message", x: 170, y: 166, "text-anchor": "middle" });
     this.time = el("div", { class: "tomato-time", role: "timer" });
     this.pauseMark = svg("path", { class: "tomato-paused", d: "M161 246v20M179 246v20" });
@@ -41,8 +45,8 @@ export class LockstepTomato extends HTMLElement {
       svg(
         "defs",
         {},
-        svg("radialGradient", { id: "fruit", cx: "36%", cy: "30%", r: "78%" }, stop("0", "fruit-light"), stop("0.5", "fruit-mid"), stop("1", "fruit-dark")),
-        svg("linearGradient", { id: "leaf", x1: "0", y1: "0", x2: "0.4", y2: "1" }, stop("0", "leaf-light"), stop("1", "leaf-dark")),
+        svg("radialGradient", { id: fruit, cx: "36%", cy: "30%", r: "78%" }, stop("0", "fruit-light"), stop("0.5", "fruit-mid"), stop("1", "fruit-dark")),
+        svg("linearGradient", { id: leaf, x1: "0", y1: "0", x2: "0.4", y2: "1" }, stop("0", "leaf-light"), stop("1", "leaf-dark")),
       ),
       svg("circle", { class: "ring-track", cx: 170, cy: 170, r: RING_RADIUS }),
       this.ring,
@@ -50,11 +54,12 @@ export class LockstepTomato extends HTMLElement {
         "g",
         { class: "fruit" },
         svg("ellipse", { class: "fruit-shadow", cx: 170, cy: 292, rx: 92, ry: 14 }),
-        svg("path", { class: "fruit-body", d: "M170 76C206 52 300 62 307 168c5 82-56 128-137 128S28 250 33 168C40 62 134 52 170 76z" }),
+        svg("path", { class: "fruit-body", fill: `url("#${fruit}")`, d: "M170 76C206 52 300 62 307 168c5 82-56 128-137 128S28 250 33 168C40 62 134 52 170 76z" }),
         svg("path", { class: "fruit-shine", d: "M66 142c6-34 28-54 56-56-22 12-36 30-42 56-3 12-16 12-14 0z" }),
         svg("path", { class: "stem", d: "M168 78c-1-16 3-28 14-40" }),
         svg("path", {
           class: "leaf",
+          fill: `url("#${leaf}")`,
           d: "M170 84c-16 18-38 26-62 22 12-6 20-13 26-23-15 4-30 1-42-8 22-3 38-6 52-6-6-7-9-15-9-25 14 8 25 15 33 25 9-10 21-18 37-23-2 10-5 17-11 24 16-1 31 2 50 9-14 7-27 8-41 4 5 10 12 17 23 23-23 3-42-4-56-22z",
         }),
       ),

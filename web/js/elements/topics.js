@@ -77,8 +77,12 @@ export class LockstepTopics extends HTMLElement {
   /** @param {import("../client.js").Message} message */
   #take(message) {
     if (!message.retain) return;
-    if (message.deleted) this.#stale = this.#topics.delete(message.topic) || this.#stale;
-    else if (!this.#topics.has(message.topic)) {
+    if (message.deleted) {
+      this.#stale = this.#topics.delete(message.topic) || this.#stale;
+      this.#heardAt.delete(message.topic);
+      return this.#later();
+    }
+    if (!this.#topics.has(message.topic)) {
       this.#topics.add(message.topic);
       this.#stale = true;
     }

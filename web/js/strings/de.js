@@ -3,6 +3,7 @@
 export default Object.freeze({
   "app.skip": "Zum Raum springen",
   "app.noRoom": "Einen Raum «{room}» gibt es auf diesem Hub nicht.",
+  "app.roomBarred": "Den Raum «{room}» darfst du nicht sehen.",
 
   "message.idle": "Drück mich!",
   "message.work": "Arbeit",
@@ -225,7 +226,7 @@ export default Object.freeze({
   "share.copy": "Link kopieren",
   "share.copied": "Kopiert.",
   "share.selected": "Ausgewählt: kopiere ihn mit der Tastatur.",
-  "share.here": "Diese Adresse gilt nur auf diesem Gerät. Damit andere den Hub erreichen, starte ihn mit «lockstep lan».",
+  "share.here": "Diese Adresse gilt nur auf diesem Gerät. Damit andere den Hub erreichen, gib dort «lockstep lan» ein.",
 
   "alerts.label": "Meldungen",
   "alerts.dismiss": "Schließen",

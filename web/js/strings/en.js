@@ -3,6 +3,7 @@
 export default Object.freeze({
   "app.skip": "Skip to the room",
   "app.noRoom": "There is no room «{room}» on this hub.",
+  "app.roomBarred": "You may not see the room «{room}».",
 
   "message.idle": "Press Me!",
   "message.work": "Work",
@@ -225,7 +226,7 @@ export default Object.freeze({
   "share.copy": "Copy the link",
   "share.copied": "Copied.",
   "share.selected": "Selected: copy it with the keyboard.",
-  "share.here": "This address works only on this machine. To reach the hub from others, start it with «lockstep lan».",
+  "share.here": "This address works only on this machine. To reach the hub from others, type «lockstep lan» there.",
 
   "alerts.label": "Messages",
   "alerts.dismiss": "Dismiss",
