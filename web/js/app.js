@@ -1,7 +1,6 @@
 // @ts-check
-/** Starts the page: language, connection, elements, the view that the address names. */
+/** Starts the page: connection, elements, the view that the address names. */
 import { client, roomInAddress, store } from "./page.js";
-import { translatePage } from "./i18n.js";
 import { attendWith, painted } from "./title.js";
 import "./elements/banner.js";
 import "./elements/room.js";
@@ -16,8 +15,6 @@ const LATE = {
 
 /** A part of the page that did not come is asked for again after this long. */
 const AGAIN_MS = 4_000;
-
-translatePage();
 
 // The first picture's, unless there was none.
 const room = /** @type {HTMLElement} */ (document.querySelector("lockstep-room") ?? document.createElement("lockstep-room"));

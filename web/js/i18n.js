@@ -37,6 +37,11 @@ export function tMaybe(/** @type {string} */ key) {
   return strings[key];
 }
 
+/** A number as it is written in the page's language. */
+export function numberText(/** @type {number} */ number) {
+  return number.toLocaleString(language, { maximumFractionDigits: 20 });
+}
+
 /** `14:35`, as people write it here; with seconds on wish. */
 export function timeOfDay(/** @type {number} */ ms, seconds = false) {
   return new Date(ms).toLocaleTimeString(language === "de" ? "de" : undefined, { hour: "2-digit", minute: "2-digit", ...(seconds && { second: "2-digit" }) });

@@ -7,6 +7,7 @@
  */
 import { el } from "./dom.js";
 import { LockstepTomato, pictureOf } from "./elements/tomato.js";
+import { translatePage } from "./i18n.js";
 
 /** How long the page's own files wait for the picture, which they would slow down; where the network is slow, they do not. */
 const PAGE_WAITS_MAX_MS = 150;
@@ -91,6 +92,7 @@ function draw() {
   const ticking = setInterval(() => (taken() ? clearInterval(ticking) : draw()), 1_000);
 }
 
+translatePage();
 if (early && ["room", "wall"].includes(chosen.get("view") ?? "room")) {
   early.socket.addEventListener("message", draw);
   early.socket.addEventListener("close", () => (markOld(), goOn()));

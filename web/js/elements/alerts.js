@@ -36,7 +36,9 @@ export class LockstepAlerts extends HTMLElement {
       if (count) setText(count, t("alerts.times", { n: times }));
       return;
     }
-    const words = tMaybe(`refused.${code}`) ?? t("refused.unknown", { message });
+    const known = tMaybe(`refused.${code}`);
+    // Who types topics is told the nearest one, which only the hub's own words name.
+    const words = !known ? t("refused.unknown", { message }) : thing === "topics" && code.startsWith("unknown_") ? message : known;
     const item = el(
       "div",
       { class: "alert", "data-code": code, "data-thing": thing, "data-times": "1" },

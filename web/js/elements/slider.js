@@ -1,7 +1,7 @@
 // @ts-check
 /** `<lockstep-slider thing="slider1">`: one shared slider. What the handle shows is decided in handle.js, how often it sends in throttle.js. */
 import { el, setAttr, setText } from "../dom.js";
-import { t } from "../i18n.js";
+import { numberText, t } from "../i18n.js";
 import { Handle } from "../handle.js";
 import { bar, store, whoDid } from "../page.js";
 import { Throttle } from "../throttle.js";
@@ -138,13 +138,14 @@ export class LockstepSlider extends HTMLElement {
       setAttr(input, "min", String(state.min));
       setAttr(input, "max", String(state.max));
       setAttr(input, "step", String(state.step));
-      setText(low, String(state.min));
-      setText(high, String(state.max));
+      setText(low, numberText(state.min));
+      setText(high, numberText(state.max));
       if (Number(input.value) !== shown) input.value = String(shown); // never under a hand that holds it
     }
     const unit = this.getAttribute("unit") ?? "";
-    setText(output, `${shown}${unit && ` ${unit}`}`);
-    setAttr(input, "aria-valuetext", `${shown}${unit && ` ${unit}`}`);
+    const value = `${numberText(shown)}${unit && ` ${unit}`}`;
+    setText(output, value);
+    setAttr(input, "aria-valuetext", value);
     const share = (/** @type {number} */ v) => `${(100 * (v - state.min)) / (state.max - state.min || 1)}%`;
     this.style.setProperty("--shown", share(shown));
     this.style.setProperty("--hub-n", String(((this.#handle.hub ?? shown) - state.min) / (state.max - state.min || 1)));
