@@ -18,6 +18,8 @@ pub(super) fn settings(raw: &RawMqtt, root: &Id, fault: &mut dyn FnMut(&str, Str
     }
     Settings {
         root: root.to_string(),
+        // New at each start.
+        boot: String::new(),
         server_keep_alive: Some(raw.server_keep_alive_seconds)
             .filter(|seconds| *seconds > 0)
             .map(|seconds| Duration::from_secs(seconds.into())),

@@ -33,6 +33,8 @@ pub(super) struct End {
     say: mpsc::Sender<Message>,
     outbox: Outbox,
     up: bool,
+    /// Which start of which hub it is, where it is a hub that tells.
+    boot: Option<String>,
     /// When it counts as having said everything that is retained there; none once that was seen to.
     settles_at: Option<Instant>,
     failures: u32,
@@ -42,7 +44,7 @@ impl End {
     pub(super) fn new() -> (Self, mpsc::Sender<Heard>, mpsc::Receiver<Message>) {
         let (heard_sender, heard) = mpsc::channel(CHANNEL_MESSAGES_MAX);
         let (say, say_receiver) = mpsc::channel(CHANNEL_MESSAGES_MAX);
-        let end = Self { heard, say, outbox: Outbox::default(), up: false, settles_at: None, failures: 0 };
+        let end = Self { heard, say, outbox: Outbox::default(), up: false, boot: None, settles_at: None, failures: 0 };
         (end, heard_sender, say_receiver)
     }
 
@@ -79,11 +81,24 @@ pub(super) struct Core {
     far_address: String,
     /// The state that was told last.
     told: String,
+    same_hub: CancellationToken,
 }
 
+/// What a link with itself tells. Everything that it carried would come back to it.
+pub(super) const SAME_HUB: &str =
+    "both ends of the link are the same hub, so nothing is mirrored; give it the address of another broker";
+
 impl Core {
-    pub(super) const fn new(mirror: Mirror, hub: End, far: End, clock: Clock, far_address: String) -> Self {
-        Self { mirror, hub, far, clock, far_address, told: String::new() }
+    /// A core that cancels `same_hub` when both ends turn out to be the same hub.
+    pub(super) const fn new(
+        mirror: Mirror,
+        hub: End,
+        far: End,
+        clock: Clock,
+        far_address: String,
+        same_hub: CancellationToken,
+    ) -> Self {
+        Self { mirror, hub, far, clock, far_address, told: String::new(), same_hub }
     }
 
     /// Carries until `stop`, then says `offline`.
@@ -115,11 +130,15 @@ impl Core {
 
     fn hub_heard(&mut self, heard: Heard) {
         match heard {
-            Heard::Up { .. } => {
+            Heard::Up { boot, .. } => {
                 self.hub.begins();
+                self.hub.boot = boot;
                 self.mirror.hub_begins();
                 tracing::info!("the link has the hub");
                 self.told.clear();
+                if self.is_with_itself() {
+                    return self.refuse();
+                }
                 self.tell_state(None);
             }
             Heard::Down { reason } => {
@@ -131,6 +150,7 @@ impl Core {
                     self.far.push(Message::new(self.mirror.far_availability(), "offline", true));
                 }
                 self.hub.ends();
+                self.hub.boot = None;
             }
             Heard::Message(message) => {
                 if message.retain && self.hub.settles_at.is_some() {
@@ -145,7 +165,11 @@ impl Core {
 
     fn far_heard(&mut self, heard: Heard) {
         match heard {
-            Heard::Up { protocol } => {
+            Heard::Up { protocol, boot } => {
+                self.far.boot = boot;
+                if self.is_with_itself() {
+                    return self.refuse();
+                }
                 self.far.begins();
                 self.mirror.far_begins();
                 for message in if self.hub.up { self.mirror.everything() } else { Vec::new() } {
@@ -160,8 +184,11 @@ impl Core {
                 }
                 self.far.failures += 1;
                 self.far.ends();
+                self.far.boot = None;
                 self.tell_state(Some(&reason));
             }
+            // A far side that is the hub itself is not listened to.
+            Heard::Message(_) if !self.far.up => {}
             Heard::Message(message) => {
                 if message.retain && self.far.settles_at.is_some() {
                     self.far.settles_at = Some(Instant::now() + SETTLE);
@@ -171,6 +198,18 @@ impl Core {
                 }
             }
         }
+    }
+
+    fn is_with_itself(&self) -> bool {
+        self.hub.boot.is_some() && self.hub.boot == self.far.boot
+    }
+
+    /// Says why nothing is mirrored. The connections stay, so that it goes on by itself once another broker is at the far address.
+    fn refuse(&mut self) {
+        self.far.ends();
+        tracing::error!(far = %self.far_address, "{SAME_HUB}");
+        self.tell_state(Some(SAME_HUB));
+        self.same_hub.cancel();
     }
 
     /// Both sides have said what they have: what the far side has too much goes.

@@ -4,9 +4,10 @@
 
 use std::{future::Future, path::PathBuf};
 
+use anyhow::ensure;
 use clap::Args;
 
-use super::{HubSide, Login, Protocol, Settings, start};
+use super::{HubSide, Login, Protocol, Settings, carry::SAME_HUB, start};
 use crate::{
     address::Address,
     clock::Clock,
@@ -73,7 +74,7 @@ fn topic(text: &str) -> Result<Topic, String> {
 /// Runs the link until `stop`.
 ///
 /// # Errors
-/// What cannot be read or trusted.
+/// What cannot be read or trusted, and a hub that is linked with itself.
 pub async fn run(arguments: Arguments, clock: Clock, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
     let settings = Settings {
         login: arguments.user.map(|user| Login { user, password_file: arguments.password_file }),
@@ -83,13 +84,19 @@ pub async fn run(arguments: Arguments, clock: Clock, stop: impl Future<Output = 
         prefix: arguments.prefix,
         ..Settings::new(arguments.far)
     };
+    // A far side that speaks 3.1.1 cannot tell which hub it is.
+    ensure!((&settings.far.host, settings.far.port) != (&arguments.hub.host, arguments.hub.port), SAME_HUB);
     let hub = HubSide::Remote {
         address: arguments.hub,
         login: arguments.hub_user.map(|user| Login { user, password_file: arguments.hub_password_file }),
         ca_file: arguments.hub_ca_file,
     };
     let link = start(hub, &arguments.root, &settings, clock)?;
-    stop.await;
+    let is_with_itself = tokio::select! {
+        () = stop => false,
+        () = link.is_with_itself() => true,
+    };
     link.stop().await;
+    ensure!(!is_with_itself, SAME_HUB);
     Ok(())
 }

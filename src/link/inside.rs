@@ -27,11 +27,12 @@ pub(super) async fn read(
     mut outlet: OutletReceiver,
     filters: Vec<Filter>,
     stamp: String,
+    boot: String,
     heard: mpsc::Sender<Heard>,
 ) {
     let Ok(snapshot) = engine.snapshot(filters.clone()).await else { return };
     drop(engine);
-    if heard.send(Heard::Up { protocol: "inside" }).await.is_err() {
+    if heard.send(Heard::Up { protocol: "inside", boot: Some(boot) }).await.is_err() {
         return;
     }
     for retained in snapshot.values {

@@ -96,6 +96,8 @@ pub struct Mirror {
     devices: BTreeMap<String, Side>,
     /// What was sent out to topics of devices and may come back.
     echoes: VecDeque<(String, Bytes)>,
+    /// The documents that were sent out, as the far side has them.
+    documents: BTreeMap<String, Bytes>,
     /// Retained topics of the far side that are the hub's, under their names at the hub.
     leftovers: BTreeSet<String>,
     /// Retained topics that found no room.
@@ -112,6 +114,7 @@ impl Mirror {
             replica: BTreeMap::new(),
             devices: BTreeMap::new(),
             echoes: VecDeque::new(),
+            documents: BTreeMap::new(),
             leftovers: BTreeSet::new(),
             left_out: 0,
         }
@@ -142,6 +145,7 @@ impl Mirror {
         let room = LEFTOVERS_MAX.saturating_sub(self.leftovers.len());
         let of_hub: Vec<String> = of_hub.take(room).collect();
         self.leftovers.extend(of_hub);
+        self.documents.clear();
         self.info = None;
         self.left_out = 0;
     }
@@ -149,6 +153,7 @@ impl Mirror {
     /// The far side is there again and will say everything anew.
     pub fn far_begins(&mut self) {
         self.echoes.clear();
+        self.documents.clear();
         self.leftovers.clear();
     }
 
@@ -179,7 +184,11 @@ impl Mirror {
     /// said everything.
     pub fn leftovers(&mut self) -> Vec<Message> {
         let gone = std::mem::take(&mut self.leftovers).into_iter().filter(|topic| !self.replica.contains_key(topic));
-        gone.filter_map(|topic| self.outwards(&topic, Bytes::new(), true)).collect()
+        let clearings: Vec<Message> = gone.filter_map(|topic| self.outwards(&topic, Bytes::new(), true)).collect();
+        for clearing in &clearings {
+            self.documents.remove(&clearing.topic);
+        }
+        clearings
     }
 
     /// Takes in what the hub published; returns what to tell the far side.
@@ -200,10 +209,19 @@ impl Mirror {
             }
             return None;
         }
-        if message.stamped {
+        if message.stamped || is_about_a_rejection(&message) {
             return None;
         }
-        Some(Message { qos: message.qos, ..self.outwards(&message.topic, message.payload, message.retain)? })
+        let out = Message { qos: message.qos, ..self.outwards(&message.topic, message.payload, message.retain)? };
+        (!self.is_there_already(&out)).then_some(out)
+    }
+
+    /// Whether the far side has this document. A far side that is the hub itself would bring each one back for ever.
+    fn is_there_already(&mut self, out: &Message) -> bool {
+        if below(&out.topic, self.names.far_prefix.as_str()).is_none() || self.documents.len() >= REPLICA_TOPICS_MAX {
+            return false;
+        }
+        self.documents.insert(out.topic.clone(), out.payload.clone()).is_some_and(|before| before == out.payload)
     }
 
     /// Takes in what the far broker sent; returns what to tell the hub.
@@ -211,6 +229,8 @@ impl Mirror {
         let Names { root, far_root, prefix, far_prefix, .. } = &self.names;
         if let Some(rest) = below(&message.topic, far_prefix.as_str()) {
             if rest == "status" && !message.retain {
+                // What a user of Home Assistant has deleted there comes again.
+                self.documents.clear();
                 return Some(stamped(Message::new(format!("{prefix}/status"), message.payload, false)));
             }
             if message.retain && !message.payload.is_empty() {
@@ -329,6 +349,15 @@ impl Mirror {
         let rest = below(topic, self.names.root.as_str())?.strip_prefix("device/")?;
         rest.split_once('/').map(|(device, _)| device)
     }
+}
+
+/// Whether the hub refuses a publish to a `rejected` topic there. A far side that is a hub too refuses every rejection that it is told;
+/// where both are linked with each other, that would go round for ever.
+fn is_about_a_rejection(message: &Message) -> bool {
+    let rejected = |topic: &str| topic.ends_with("/rejected");
+    rejected(&message.topic)
+        && serde_json::from_slice::<Value>(&message.payload)
+            .is_ok_and(|told| told["topic"].as_str().is_some_and(rejected))
 }
 
 fn stamped(message: Message) -> Message {

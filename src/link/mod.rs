@@ -85,6 +85,8 @@ pub enum HubSide {
         engine: EngineHandle,
         /// What the engine publishes.
         outlet: OutletReceiver,
+        /// Which start of the hub this is.
+        boot: String,
     },
     /// The link is a client of the hub.
     Remote {
@@ -101,10 +103,20 @@ pub enum HubSide {
 #[derive(Debug)]
 pub struct Link {
     stop: CancellationToken,
+    /// Cancelled when both ends turn out to be the same hub.
+    same_hub: CancellationToken,
     tasks: TaskTracker,
 }
 
 impl Link {
+    /// Waits until both ends turn out to be the same hub; nothing is mirrored then. Never, while they are two.
+    ///
+    /// # Cancel safety
+    /// Cancelling loses nothing.
+    pub async fn is_with_itself(&self) {
+        self.same_hub.cancelled().await;
+    }
+
     /// Says `offline` at the far side, disconnects and ends.
     pub async fn stop(self) {
         self.stop.cancel();
@@ -130,6 +142,7 @@ pub fn start(hub: HubSide, root: &Id, settings: &Settings, clock: Clock) -> Resu
     };
     let mirror = Mirror::new(names);
     let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
+    let same_hub = CancellationToken::new();
 
     let (far, far_heard, far_say) = End::new();
     let names = mirror.names();
@@ -153,9 +166,9 @@ pub fn start(hub: HubSide, root: &Id, settings: &Settings, clock: Clock) -> Resu
     let hub_filters = [format!("{root}/#"), format!("{}/device/+/config", names.prefix)];
     let stamp = link_device.to_string();
     match hub {
-        HubSide::Inside { engine, outlet } => {
+        HubSide::Inside { engine, outlet, boot } => {
             let filters = hub_filters.iter().filter_map(|text| Filter::parse(text).ok()).collect();
-            tasks.spawn(inside::read(engine.clone(), outlet, filters, stamp.clone(), hub_heard));
+            tasks.spawn(inside::read(engine.clone(), outlet, filters, stamp.clone(), boot, hub_heard));
             tasks.spawn(inside::write(engine, stamp.as_str().into(), stamp, hub_say));
         }
         HubSide::Remote { address, login, ca_file } => {
@@ -174,9 +187,9 @@ pub fn start(hub: HubSide, root: &Id, settings: &Settings, clock: Clock) -> Resu
         }
     }
     tasks.spawn(far_remote.run(far_heard, far_say));
-    let core = Core::new(mirror, hub_end, far, clock, settings.far.to_string());
+    let core = Core::new(mirror, hub_end, far, clock, settings.far.to_string(), same_hub.clone());
     tasks.spawn(core.run(stop.clone()));
-    Ok(Link { stop, tasks })
+    Ok(Link { stop, same_hub, tasks })
 }
 
 /// A short random word: two hubs with the same root must not take over each other's session at the far broker.

@@ -14,7 +14,7 @@ use tokio_rustls::rustls::ClientConfig;
 
 use super::mirror::Message;
 use crate::{
-    address::{Address, Credentials},
+    address::{Address, BOOT, Credentials},
     domain::publication::Qos,
 };
 
@@ -42,6 +42,8 @@ pub(super) enum Heard {
     Up {
         /// `5` or `3.1.1`.
         protocol: &'static str,
+        /// Which start of which hub it is, where it is a hub that tells.
+        boot: Option<String>,
     },
     /// It is not connected any more, or could not connect.
     Down {
@@ -154,8 +156,9 @@ impl Remote {
             connected = events.poll() => connected,
             () = heard.closed() => return Broken::Stopped,
         };
-        match connected {
-            Ok(_) => {}
+        let boot = match connected {
+            Ok(v5::Event::Incoming(v5::Incoming::ConnAck(ack))) => boot_of(ack),
+            Ok(_) => None,
             Err(v5::ConnectionError::ConnectionRefused(
                 v5::mqttbytes::v5::ConnectReturnCode::UnsupportedProtocolVersion
                 | v5::mqttbytes::v5::ConnectReturnCode::RefusedProtocolVersion,
@@ -164,14 +167,14 @@ impl Remote {
             Err(v5::ConnectionError::Io(e)) if old_broker(&e) => return Broken::NotV5,
             Err(v5::ConnectionError::MqttState(v5::StateError::Deserialization(_))) => return Broken::NotV5,
             Err(e) => return Broken::V5(Box::new(e)),
-        }
+        };
         let filters = self.filters.iter().map(|filter| v5::mqttbytes::v5::Filter {
             preserve_retain: self.retain_as_published,
             ..v5::mqttbytes::v5::Filter::new(filter, v5::mqttbytes::QoS::AtLeastOnce)
         });
         let subscribe = client.subscribe_many(filters.collect::<Vec<_>>());
         let writing = async {
-            if subscribe.await.is_err() || heard.send(Heard::Up { protocol: "5" }).await.is_err() {
+            if subscribe.await.is_err() || heard.send(Heard::Up { protocol: "5", boot }).await.is_err() {
                 return Broken::Stopped;
             }
             while let Some(message) = say.recv().await {
@@ -251,7 +254,7 @@ impl Remote {
             self.filters.iter().map(|filter| rumqttc::SubscribeFilter::new(filter.clone(), rumqttc::QoS::AtLeastOnce));
         let subscribe = client.subscribe_many(filters.collect::<Vec<_>>());
         let writing = async {
-            if subscribe.await.is_err() || heard.send(Heard::Up { protocol: "3.1.1" }).await.is_err() {
+            if subscribe.await.is_err() || heard.send(Heard::Up { protocol: "3.1.1", boot: None }).await.is_err() {
                 return Broken::Stopped;
             }
             while let Some(message) = say.recv().await {
@@ -310,6 +313,11 @@ async fn farewell<E>(disconnect: impl Future<Output = Result<(), E>>) -> Broken 
     // A connection that is gone needs no farewell.
     let _ = disconnect.await;
     Broken::Stopped
+}
+
+fn boot_of(ack: v5::mqttbytes::v5::ConnAck) -> Option<String> {
+    let properties = ack.properties?.user_properties;
+    properties.into_iter().find(|(name, _)| name == BOOT).map(|(_, boot)| boot)
 }
 
 fn message(topic: String, payload: Bytes, retain: bool, qos: u8, stamped: bool) -> Message {

@@ -5,7 +5,10 @@
 use bytes::{BufMut, BytesMut};
 
 use super::{packet::Version, reason::Reason};
-use crate::domain::publication::{Properties, Qos};
+use crate::{
+    address::BOOT,
+    domain::publication::{Properties, Qos},
+};
 
 /// A PUBLISH on its way out, besides its topic and payload.
 #[derive(Debug, Clone, Copy)]
@@ -180,10 +183,19 @@ pub struct ConnackProperties {
     pub topic_alias_max: u16,
     /// The keep-alive that the client shall use instead of its own.
     pub server_keep_alive: Option<u16>,
+    /// Which start of the hub this is, as the user property [`BOOT`]; empty tells nothing. Left out where the client takes no
+    /// packet so large (§3.2.2.3.10).
+    pub boot: String,
 }
 
-/// A CONNACK that accepts.
-pub fn connack(out: &mut BytesMut, version: Version, session_present: bool, properties: &ConnackProperties) {
+/// A CONNACK that accepts, to a client that takes packets up to `bytes_max`.
+pub fn connack(
+    out: &mut BytesMut,
+    version: Version,
+    session_present: bool,
+    properties: &ConnackProperties,
+    bytes_max: usize,
+) {
     if version == Version::V311 {
         out.put_slice(&[CONNACK, 2, u8::from(session_present), 0]);
         return;
@@ -208,6 +220,13 @@ pub fn connack(out: &mut BytesMut, version: Version, session_present: bool, prop
     if let Some(keep_alive) = properties.server_keep_alive {
         props.put_u8(property::SERVER_KEEP_ALIVE);
         props.put_u16(keep_alive);
+    }
+    let len_with_boot = props.len() + 5 + BOOT.len() + properties.boot.len();
+    let rest_with_boot = 2 + varint_len(len_with_boot) + len_with_boot;
+    if !properties.boot.is_empty() && 1 + varint_len(rest_with_boot) + rest_with_boot <= bytes_max {
+        props.put_u8(property::USER);
+        put_string(&mut props, BOOT.as_bytes());
+        put_string(&mut props, properties.boot.as_bytes());
     }
     out.put_u8(CONNACK);
     put_varint(out, 2 + varint_len(props.len()) + props.len());

@@ -9,6 +9,8 @@ use crate::domain::topic::Filter;
 pub struct Settings {
     /// The first level of the hub's own topics.
     pub root: String,
+    /// Which start of the hub this is; v5 clients are told. Empty where there is nothing to tell.
+    pub boot: String,
     /// The keep-alive that v5 clients are told to use instead of a longer one of their own, or of none; [`None`] leaves it to them.
     pub server_keep_alive: Option<Duration>,
     /// Filters that nobody may subscribe to; wider ones do not bring their topics.
@@ -21,6 +23,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             root: "lockstep".to_owned(),
+            boot: String::new(),
             server_keep_alive: None,
             forbidden_filters: Vec::new(),
             limits: Limits::default(),

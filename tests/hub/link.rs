@@ -303,6 +303,50 @@ async fn the_link_as_a_program_of_its_own_heals_when_the_hub_comes_back() {
     assert!(status.success(), "{status}");
 }
 
+/// Everything that such a link carried would come back to it.
+#[tokio::test]
+async fn a_hub_is_not_linked_with_itself() {
+    let hub = Hub::start();
+    let mut browser = Browser::connect(&hub).await;
+    browser.subscribe(&["lockstep/hub/rejected", "elsewhere/#"]).await;
+    let own = format!("mqtt://{}", hub.mqtt);
+    let by_name = format!("mqtt://localhost:{}", hub.mqtt_port());
+    for (far, more) in [
+        (&by_name, &[] as &[&str]),
+        (&by_name, &["--far-root", "elsewhere"]),
+        // Of a broker that speaks 3.1.1 nothing is known but its address.
+        (&own, &["--protocol", "3.1.1"]),
+    ] {
+        let mut link = Command::new(env!("CARGO_BIN_EXE_lockstep"));
+        let mut link = link.args(["link", far, "--hub", &own]).args(more).stderr(Stdio::piped()).spawn().unwrap();
+        let status = eventually("the link ends", async || link.try_wait().unwrap().ok_or("it runs")).await;
+        let output = link.wait_with_output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(status.code(), Some(2), "{said}");
+        assert!(said.contains("both ends of the link are the same hub"), "{said}");
+    }
+    // What the link mirrored or the hub refused would come before the marker.
+    let ack = browser.publish("elsewhere/marker", json!("now"), "m").await;
+    assert_eq!(ack["type"], "ack", "{ack}");
+    let first = browser.next("msg").await;
+    assert_eq!(first["topic"], "elsewhere/marker", "{first}");
+}
+
+/// The same of `[link]`: the hub goes on, and says what is wrong where the link's state is.
+#[tokio::test]
+async fn a_link_inside_the_hub_to_the_hub_itself_says_so() {
+    let port = free_port();
+    let folder = tempfile::tempdir().unwrap();
+    let (address, far) = (format!("127.0.0.1:{port}"), format!("link.far=mqtt://127.0.0.1:{port}"));
+    let hub = Hub::start_in(folder.path(), &address, &["--set", &far]);
+    eventually("the link says so", async || {
+        let arguments = ["-t", "lockstep/device/link-127-0-0-1/state", "-C", "1", "-W", "5"];
+        let said = mosquitto("mosquitto_sub", &hub, &arguments).await;
+        if said.contains("both ends of the link are the same hub") { Ok(()) } else { Err(said) }
+    })
+    .await;
+}
+
 fn openssl(folder: &Path, arguments: &[&str]) {
     let done = Command::new("openssl").current_dir(folder).args(arguments).stderr(Stdio::null()).status().unwrap();
     assert!(done.success(), "openssl {arguments:?}");

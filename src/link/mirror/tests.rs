@@ -60,6 +60,32 @@ fn what_is_the_hubs_goes_out_and_never_comes_in() {
     }
 }
 
+/// Two hubs that are linked with each other: each would refuse what the other one refused, for ever.
+#[test]
+fn the_refusal_of_a_rejection_stays_where_it_is() {
+    let mut mirror = mirror("lockstep");
+    let first = r#"{"code":"owned_topic","topic":"lockstep/main/slider1/state"}"#;
+    let second = r#"{"code":"owned_topic","topic":"lockstep/hub/rejected"}"#;
+    let topic = "lockstep/hub/rejected";
+    assert_eq!(shown(mirror.hub_said(event(topic, first))), out(topic, first, false));
+    assert_eq!(shown(mirror.hub_said(event(topic, second))), None);
+}
+
+#[test]
+fn a_document_goes_out_once_until_home_assistant_or_the_broker_begins_anew() {
+    let mut mirror = mirror("lockstep");
+    let document = json!({"origin": {"name": crate::discovery::homeassistant::ORIGIN}, "components": {}}).to_string();
+    let document = level("homeassistant/device/lockstep_b00t_room_main/config", &document);
+    assert!(mirror.hub_said(document.clone()).is_some());
+    assert!(mirror.hub_said(document.clone()).is_none(), "it would come back for ever from a far side that is the hub");
+    mirror.far_said(event("homeassistant/status", "online"));
+    assert!(mirror.hub_said(document.clone()).is_some());
+    mirror.far_begins();
+    assert!(mirror.hub_said(document.clone()).is_some());
+    assert!(mirror.hub_said(Message { payload: Bytes::new(), ..document.clone() }).is_some());
+    assert!(mirror.hub_said(document).is_some(), "cleared and back");
+}
+
 #[test]
 fn commands_come_in_live_only_and_never_retained() {
     let mut mirror = mirror("home/school");

@@ -77,8 +77,10 @@ impl Session {
             assigned_client_id: assigned.then(|| self.client_id.to_string()),
             topic_alias_max: limits.topic_alias_max,
             server_keep_alive,
+            boot: self.state.settings.boot.clone(),
         };
-        frame::connack(&mut socket.out, connect.version, present, &properties);
+        let bytes_max = connect.packet_bytes_max.map_or(usize::MAX, |bytes| bytes as usize);
+        frame::connack(&mut socket.out, connect.version, present, &properties, bytes_max);
         let now = Instant::now();
         self.online = Some(Online {
             socket,
@@ -88,7 +90,7 @@ impl Session {
             window: usize::from(connect.receive_maximum.min(limits.inflight_max)),
             sent_now: 0,
             resend: self.inflight.iter().map(|flight| flight.id).collect(),
-            bytes_max: connect.packet_bytes_max.map_or(usize::MAX, |bytes| bytes as usize),
+            bytes_max,
             reasons_in_words: connect.problem_information,
             aliases_in: std::collections::HashMap::new(),
             aliases_out: std::collections::HashMap::new(),

@@ -46,6 +46,21 @@ async fn reasons_come_in_words_only_to_those_who_want_them_and_have_room() {
     }
 }
 
+/// Which start of the hub it is lets a link know a hub that it met already.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_is_told_which_start_of_the_hub_it_is_where_it_has_room() {
+    let rig = Rig::with(|settings| settings.boot = "b00t".to_owned()).await;
+    for (v5, packet_max, is_told) in
+        [(true, None, true), (true, Some(64), true), (true, Some(30), false), (false, None, false)]
+    {
+        let mut client = Client::open(rig.port, v5).await;
+        let connect = if v5 { Connect::v5("c") } else { Connect::v311("c") };
+        let connack = client.connect(&Connect { packet_max, ..connect }).await;
+        assert_eq!(connack.reason, 0);
+        assert_eq!(connack.prop(0x26).is_some(), is_told, "{packet_max:?}: {connack:?}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn properties_that_a_client_may_not_send_end_its_connection() {
     let rig = Rig::start().await;
