@@ -148,8 +148,10 @@ async fn serve_async(config: Config, policy: Policy, ready_json: bool) -> anyhow
     let socketio_outlet =
         engine.outlet_about("socketio", move |publication| publication.topic.as_str().starts_with(&below_root));
     let discovery_outlet = engine.outlet_about("discovery", discovery::concern(&config.root, &config.discovery));
-    let link_side =
-        |engine: &mut Engine| link::HubSide::Inside { engine: handle.clone(), outlet: engine.outlet_for("link") };
+    let link_side = |engine: &mut Engine| {
+        let (outlet, engine) = (engine.outlet_for("link"), handle.clone());
+        link::HubSide::Inside { engine, outlet, boot: boot.clone() }
+    };
     let link_side = config.link.as_ref().map(|settings| (settings, link_side(&mut engine)));
     let door_outlet = engine.outlet_for("router");
     let logins = Logins::lasting(config.http_limits.logins, restored.logins);
@@ -167,7 +169,7 @@ async fn serve_async(config: Config, policy: Policy, ready_json: bool) -> anyhow
         outlet: door_outlet,
         clock: clock.clone(),
         policy: policy.clone(),
-        settings: config.mqtt.clone(),
+        settings: mqtt::Settings { boot: boot.clone(), ..config.mqtt.clone() },
     };
     let door = mqtt::start_lasting(foundation, Some(sessions)).await?;
     let tls_addresses: Vec<SocketAddr> =
@@ -226,6 +228,8 @@ async fn serve_async(config: Config, policy: Policy, ready_json: bool) -> anyhow
             pid: std::process::id(),
             http: http.addresses().to_vec(),
             mqtt: mqtt_addresses.clone(),
+            http_is_fixed: config.http_listen_is_fixed,
+            mqtt_is_fixed: config.mqtt_listen_is_fixed,
         },
         policy: policy.clone(),
         invitations: invitations.clone(),

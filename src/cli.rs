@@ -67,9 +67,14 @@ enum Command {
     Passwd(users::Arguments),
     /// Let phones, boxes and Home Assistant on the network in: addresses, users, and what to type where
     Lan(lan::Arguments),
-    /// Ask the running hub for a copy of everything that lasts
+    /// Ask the running hub for a copy of its states, rooms, history and MQTT sessions
+    ///
+    /// Users, guests, access rules, addresses, certificates and the configuration are files of their own and not in it. The command
+    /// tells which of them there are, so that you can copy them too.
     Backup(backup::BackupArguments),
     /// Put a backup in place; the hub must be stopped
+    ///
+    /// Users, guests, access rules, addresses, certificates and the configuration stay as they are: no backup has them.
     Restore(backup::RestoreArguments),
     /// Make a certificate for TLS
     Tls(certificate::Arguments),
@@ -110,6 +115,19 @@ impl Options {
         Overrides(list)
     }
 
+    /// The options by which another command means the same hub, with a space in front; empty where it needs none.
+    fn typed_again(&self) -> String {
+        let mut text = String::new();
+        for (option, path) in [("--config", &self.config), ("--data-dir", &self.data_dir)] {
+            let Some(path) = path else { continue };
+            let path = path.display().to_string();
+            let is_plain = path.chars().all(|c| c.is_alphanumeric() || "/._-+@%:,=".contains(c));
+            let path = if is_plain { path } else { format!("'{}'", path.replace('\'', r"'\''")) };
+            text.push_str(&format!(" {option} {path}"));
+        }
+        text
+    }
+
     /// The configuration, or its faults on standard error.
     fn load(&self) -> Result<Config, ExitCode> {
         Config::load(self.config.as_deref(), &self.overrides()).map_err(|faults| {
@@ -148,7 +166,7 @@ pub fn run() -> ExitCode {
             ExitCode::SUCCESS
         }
         Some(command) => match cli.options.load() {
-            Ok(config) => match carry_out(command, &config) {
+            Ok(config) => match carry_out(command, &config, &cli.options) {
                 Ok(code) => code,
                 Err(e) => {
                     eprintln!("lockstep: {e:#}");
@@ -161,11 +179,11 @@ pub fn run() -> ExitCode {
 }
 
 /// Carries out a command that needs the configuration.
-fn carry_out(command: Command, config: &Config) -> anyhow::Result<ExitCode> {
+fn carry_out(command: Command, config: &Config, options: &Options) -> anyhow::Result<ExitCode> {
     match command {
         Command::Passwd(arguments) => users::run(&arguments, config)?,
-        Command::Lan(arguments) => lan::run(&arguments, config)?,
-        Command::Backup(arguments) => backup::backup(&arguments, config)?,
+        Command::Lan(arguments) => lan::run(&arguments, config, &options.typed_again())?,
+        Command::Backup(arguments) => backup::backup(&arguments, config, options.config.as_deref())?,
         Command::Restore(arguments) => backup::restore(&arguments, config)?,
         Command::Tls(arguments) => certificate::run(&arguments, config)?,
         Command::Healthcheck => return Ok(health::check(config)),

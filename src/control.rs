@@ -48,7 +48,7 @@ pub enum Order {
     Status,
     /// Read users and access rules again.
     Reload,
-    /// Write a copy of everything that lasts to a new file.
+    /// Write a copy of the states, the history and the sessions to a new file.
     Backup {
         /// Which file; absolute.
         path: PathBuf,
@@ -98,6 +98,12 @@ pub struct Status {
     pub http: Vec<SocketAddr>,
     /// Where MQTT listens.
     pub mqtt: Vec<SocketAddr>,
+    /// Whether its command line or environment says where HTTP listens: what `lockstep lan` writes is weaker.
+    #[serde(default)]
+    pub http_is_fixed: bool,
+    /// The same of MQTT.
+    #[serde(default)]
+    pub mqtt_is_fixed: bool,
 }
 
 impl fmt::Display for Answer {
@@ -244,7 +250,7 @@ async fn carry_out(order: Order, controlled: &Controlled) -> Answer {
         },
         Order::Backup { path } => match controlled.journal.backup(path.clone()).await {
             Ok(()) => done(&format!("The backup is in {}.", path.display())),
-            Err(reason) => refused(format!("there is no backup: {reason}")),
+            Err(reason) => refused(format!("there is no backup in `{}`: {reason}", path.display())),
         },
         Order::Invite { user } => match controlled.policy.known_user(&user) {
             None => refused(format!("there is no user `{user}`")),

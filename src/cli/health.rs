@@ -12,7 +12,8 @@ use crate::{
     app::JOURNAL_FILE,
     config::Config,
     control,
-    policy::{self, Policy, Users},
+    policy::{self, Users},
+    store,
 };
 
 /// How long the hub may take to answer.
@@ -78,6 +79,9 @@ pub(super) fn doctor(config: &Config) -> ExitCode {
     );
     let is_running = matches!(running, Ok(Some(_)));
     tell("data folder", data_folder(config));
+    if !is_running {
+        tell("what lasts", what_lasts(config));
+    }
     tell(
         "users",
         Users::read(&config.users_file).map(|users| format!("{}", users.iter().count())).map_err(|e| e.to_string()),
@@ -89,7 +93,8 @@ pub(super) fn doctor(config: &Config) -> ExitCode {
         users_file: config.users_file.clone(),
         acl_file: config.acl_file.clone(),
     };
-    tell("access rules", Policy::load(settings).map(|_| "readable".to_owned()).map_err(|e| e.to_string()));
+    // What is wrong with the users is told already.
+    tell("access rules", policy::check_rules(&settings).map(|()| "readable".to_owned()).map_err(|e| e.to_string()));
     tell(
         "who gets in",
         if config.is_loopback_only() {
@@ -115,6 +120,16 @@ pub(super) fn doctor(config: &Config) -> ExitCode {
         );
     }
     if problems == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Whether the hub could start with its file; a running one has it open.
+fn what_lasts(config: &Config) -> Result<String, String> {
+    match store::check(&config.data_dir.join(JOURNAL_FILE)) {
+        Ok(Some(values)) => Ok(format!("{JOURNAL_FILE} is sound and has {values} retained value(s)")),
+        Ok(None) => Ok("nothing yet".to_owned()),
+        // With its causes, as the hub says it.
+        Err(e) => Err(format!("{:#}", anyhow::Error::new(e))),
+    }
 }
 
 fn data_folder(config: &Config) -> Result<String, String> {

@@ -2,7 +2,8 @@
 
 use std::{
     fs,
-    net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket},
+    io::ErrorKind,
+    net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, UdpSocket},
     thread,
     time::{Duration, Instant},
 };
@@ -21,6 +22,9 @@ use crate::{
 const RESTART_TIME_MAX: Duration = Duration::from_secs(20);
 /// The users that a hub on a network needs.
 const USERS: [(&str, Role); 3] = [("admin", Role::Admin), ("box", Role::Device), ("homeassistant", Role::Device)];
+/// Why `lan.toml` would change nothing.
+const ADDRESSES_ARE_FIXED: &str = "the hub runs with addresses from its command line or environment, which are stronger; start it \
+                                   without --http and --mqtt, and type `lockstep lan` again";
 
 #[derive(Debug, Clone, Args)]
 pub(super) struct Arguments {
@@ -34,74 +38,156 @@ enum Command {
     Off,
 }
 
-pub(super) fn run(arguments: &Arguments, config: &Config) -> anyhow::Result<()> {
+/// Opens the hub for the network, or closes it again. `options` are those that mean this hub, as one types them again.
+pub(super) fn run(arguments: &Arguments, config: &Config, options: &str) -> anyhow::Result<()> {
     match arguments.command {
-        None => open(config),
+        None => open(config, &lan_addresses(), options),
         Some(Command::Off) => close(config),
     }
 }
 
-fn open(config: &Config) -> anyhow::Result<()> {
-    let file = config.data_dir.join(LAN_FILE);
-    fs::create_dir_all(&config.data_dir)
-        .with_context(|| format!("cannot make the folder `{}`", config.data_dir.display()))?;
-
-    // Users first: nothing is opened before there are some.
-    let mut known = Users::read(&config.users_file)?;
-    let mut made = Vec::new();
-    for (name, role) in USERS {
-        if known.get(name).is_none() {
-            let password = users::generate()?;
-            users::add(&mut known, name, role, &password)?;
-            made.push((name, password));
+fn open(config: &Config, addresses: &[Ipv4Addr], options: &str) -> anyhow::Result<()> {
+    let plan = Plan::check(config, addresses)?;
+    plan.write_users(config)?;
+    match plan.carry_out(config) {
+        Ok(opened) => {
+            plan.tell(config, addresses, &opened, options);
+            Ok(())
+        }
+        Err(e) => {
+            // They stand hashed in the file: whoever does not see them now never will.
+            plan.tell_made();
+            Err(e)
         }
     }
-    if !made.is_empty() {
-        known.write(&config.users_file)?;
+}
+
+/// What is to be done, looked at before anything is written or started anew.
+struct Plan {
+    address: Ipv4Addr,
+    http: Vec<SocketAddr>,
+    mqtt: Vec<SocketAddr>,
+    running: Option<Status>,
+    users: Users,
+    /// Who is new, with the password.
+    made: Vec<(&'static str, String)>,
+}
+
+/// Where the hub listens now.
+struct Opened {
+    http_port: u16,
+    mqtt_port: u16,
+    is_running: bool,
+    invitation: Option<String>,
+}
+
+impl Plan {
+    /// Refuses what can be refused.
+    fn check(config: &Config, addresses: &[Ipv4Addr]) -> anyhow::Result<Self> {
+        let Some(address) = addresses.first().copied() else {
+            bail!("this machine has no address on a network; connect it and type `lockstep lan` again");
+        };
+        let (http, mqtt) = (reachable(&config.http_listen, 8080), reachable(&config.mqtt_listen, 1883));
+        let running = control::status(&config.data_dir)?;
+        if let Some(status) = &running {
+            // A hub that starts anew and does not get its port is gone.
+            for (wanted, held, is_fixed) in
+                [(&http, &status.http, status.http_is_fixed), (&mqtt, &status.mqtt, status.mqtt_is_fixed)]
+            {
+                if !is_fixed {
+                    check_free(wanted, held, address)?;
+                } else if held.iter().all(|address| address.ip().is_loopback()) {
+                    bail!(ADDRESSES_ARE_FIXED);
+                }
+            }
+        }
+        let mut users = Users::read(&config.users_file)?;
+        let mut made = Vec::new();
+        for (name, role) in USERS {
+            if users.get(name).is_none() {
+                let password = users::generate()?;
+                users::add(&mut users, name, role, &password)?;
+                made.push((name, password));
+            }
+        }
+        Ok(Self { address, http, mqtt, running, users, made })
     }
 
-    let http = reachable(&config.http_listen, 8080);
-    let mqtt = reachable(&config.mqtt_listen, 1883);
-    let text = format!(
-        "# Made by `lockstep lan`; `lockstep lan off` takes it away.\n[http]\nlisten = {}\n\n[mqtt]\nlisten = {}\n",
-        listed(&http),
-        listed(&mqtt)
-    );
-    let new = file.with_extension("new");
-    fs::write(&new, text)
-        .and_then(|()| fs::rename(&new, &file))
-        .with_context(|| format!("cannot write `{}`", file.display()))?;
-
-    let addresses = lan_addresses();
-    let Some(address) = addresses.first().copied() else {
-        bail!("this machine has no address on a network; connect it and type `lockstep lan` again");
-    };
-    let running = restart(config)?;
-    let (http_port, mqtt_port) = match &running {
-        Some(status) => {
-            let port =
-                |all: &[SocketAddr]| all.iter().find(|address| !address.ip().is_loopback()).map(SocketAddr::port);
-            let (Some(http), Some(mqtt)) = (port(&status.http), port(&status.mqtt)) else {
-                bail!(
-                    "the hub runs with addresses from its command line or environment, which are stronger; \
-                     start it without --http and --mqtt, and type `lockstep lan` again"
-                );
-            };
-            (http, mqtt)
+    /// Users first: nothing is opened before there are some.
+    fn write_users(&self, config: &Config) -> anyhow::Result<()> {
+        fs::create_dir_all(&config.data_dir)
+            .with_context(|| format!("cannot make the folder `{}`", config.data_dir.display()))?;
+        if !self.made.is_empty() {
+            self.users.write(&config.users_file)?;
         }
-        None => (port_of(&http), port_of(&mqtt)),
-    };
-    let invitation = match &running {
-        Some(_) => invite(config)?,
-        None => None,
-    };
-    let base = &config.base_path;
-    let page = |address: Ipv4Addr| format!("http://{address}:{http_port}{base}/");
-    tell_pages(&addresses, &page, invitation.as_deref());
-    tell(address, mqtt_port, &made);
-    if running.is_none() {
-        println!("\nThe hub is not running. Start it with `lockstep`, and it listens there.");
-        println!("Then `lockstep lan` shows a code for a phone, too.");
+        Ok(())
+    }
+
+    fn carry_out(&self, config: &Config) -> anyhow::Result<Opened> {
+        let file = config.data_dir.join(LAN_FILE);
+        let text = format!(
+            "# Made by `lockstep lan`; `lockstep lan off` takes it away.\n[http]\nlisten = {}\n\n[mqtt]\nlisten = {}\n",
+            listed(&self.http),
+            listed(&self.mqtt)
+        );
+        let new = file.with_extension("new");
+        fs::write(&new, text)
+            .and_then(|()| fs::rename(&new, &file))
+            .with_context(|| format!("cannot write `{}`", file.display()))?;
+        let Some(before) = &self.running else {
+            return Ok(Opened {
+                http_port: port_of(&self.http),
+                mqtt_port: port_of(&self.mqtt),
+                is_running: false,
+                invitation: None,
+            });
+        };
+        let status = restart(config, before)?;
+        let port = |all: &[SocketAddr]| all.iter().find(|address| !address.ip().is_loopback()).map(SocketAddr::port);
+        // A hub of an earlier version does not tell beforehand.
+        let (Some(http_port), Some(mqtt_port)) = (port(&status.http), port(&status.mqtt)) else {
+            bail!(ADDRESSES_ARE_FIXED);
+        };
+        Ok(Opened { http_port, mqtt_port, is_running: true, invitation: invite(config)? })
+    }
+
+    fn tell(&self, config: &Config, addresses: &[Ipv4Addr], opened: &Opened, options: &str) {
+        let (port, base) = (opened.http_port, &config.base_path);
+        let page = |address: Ipv4Addr| format!("http://{address}:{port}{base}/");
+        tell_pages(addresses, &page, opened.invitation.as_deref());
+        tell(self.address, opened.mqtt_port, &self.made, options);
+        if !opened.is_running {
+            println!("\nThe hub is not running. Start it with `lockstep{options}`, and it listens there.");
+            println!("Then `lockstep lan{options}` shows a code for a phone, too.");
+        }
+    }
+
+    fn tell_made(&self) {
+        if self.made.is_empty() {
+            return;
+        }
+        println!("New users were made before it failed. Their passwords are shown this once:");
+        for (name, password) in &self.made {
+            println!("  {name:<15}{password}");
+        }
+    }
+}
+
+/// Refuses addresses that the hub does not listen on yet and that another program has. `lan` is this machine's.
+fn check_free(wanted: &[SocketAddr], held: &[SocketAddr], lan: Ipv4Addr) -> anyhow::Result<()> {
+    for address in wanted {
+        let port = address.port();
+        if held.iter().any(|held| held.port() == port && !held.ip().is_loopback()) {
+            continue;
+        }
+        // Not all addresses at once: on this machine's own the hub has the port itself.
+        let ip = if address.ip().is_unspecified() { lan.into() } else { address.ip() };
+        if TcpListener::bind((ip, port)).is_err_and(|e| e.kind() == ErrorKind::AddrInUse) {
+            bail!(
+                "another program uses port {port} of {ip}, so the hub could not listen there; stop that program, or give the \
+                 hub another port in its configuration"
+            );
+        }
     }
     Ok(())
 }
@@ -118,13 +204,14 @@ fn close(config: &Config) -> anyhow::Result<()> {
     let file = config.data_dir.join(LAN_FILE);
     match fs::remove_file(&file) {
         Ok(()) => {}
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+        Err(e) if e.kind() == ErrorKind::NotFound => {
             println!("`lockstep lan` was not on.");
             return Ok(());
         }
         Err(e) => return Err(e).with_context(|| format!("cannot remove `{}`", file.display())),
     }
-    match restart(config)? {
+    let running = control::status(&config.data_dir)?;
+    match running.map(|before| restart(config, &before)).transpose()? {
         Some(status) if status.http.iter().chain(&status.mqtt).any(|address| !address.ip().is_loopback()) => {
             println!(
                 "The addresses of `lockstep lan` are taken away, but the configuration lets other machines in too."
@@ -138,9 +225,8 @@ fn close(config: &Config) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Lets the running hub start anew, and waits for it; none where none runs.
-fn restart(config: &Config) -> anyhow::Result<Option<Status>> {
-    let Some(before) = control::status(&config.data_dir)? else { return Ok(None) };
+/// Lets the running hub start anew, and waits for it.
+fn restart(config: &Config, before: &Status) -> anyhow::Result<Status> {
     control::order(&config.data_dir, &Order::Restart)?;
     let began = Instant::now();
     while began.elapsed() < RESTART_TIME_MAX {
@@ -148,7 +234,7 @@ fn restart(config: &Config) -> anyhow::Result<Option<Status>> {
         if let Ok(Some(status)) = control::status(&config.data_dir)
             && status.boot != before.boot
         {
-            return Ok(Some(status));
+            return Ok(status);
         }
         thread::sleep(Duration::from_millis(50));
     }
@@ -203,11 +289,11 @@ fn tell_pages(addresses: &[Ipv4Addr], page: &dyn Fn(Ipv4Addr) -> String, invitat
     println!();
 }
 
-fn tell(address: Ipv4Addr, mqtt: u16, made: &[(&str, String)]) {
+fn tell(address: Ipv4Addr, mqtt: u16, made: &[(&str, String)], options: &str) {
     let password = |user: &str| made.iter().find(|(name, _)| *name == user).map(|(_, password)| password.as_str());
     let shown = |user: &str| match password(user) {
         Some(password) => format!("{password}   (shown this once)"),
-        None => format!("as before; `lockstep passwd {user}` sets another"),
+        None => format!("as before; `lockstep passwd {user}{options}` sets another"),
     };
     println!("You");
     println!("  user      admin\n  password  {}", shown("admin"));
@@ -262,31 +348,4 @@ fn local_addresses(table: &str) -> Vec<Ipv4Addr> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_kernels_table_tells_this_machines_addresses() {
-        let table = "Main:\n  +-- 0.0.0.0/0 3 0 5\n     |-- 0.0.0.0\n        /0 universe UNICAST\n     |-- 192.168.1.0\n        \
-                     /24 link UNICAST\n     |-- 192.168.1.7\n        /32 host LOCAL\n     |-- 192.168.1.255\n        \
-                     /32 link BROADCAST\nLocal:\n     |-- 127.0.0.1\n        /32 host LOCAL\n     |-- 169.254.3.4\n        \
-                     /32 host LOCAL\n     |-- 192.168.1.7\n        /32 host LOCAL\n";
-        assert_eq!(local_addresses(table), [Ipv4Addr::new(192, 168, 1, 7)]);
-        assert_eq!(local_addresses("what?\n|-- x\n/32 host LOCAL"), [] as [Ipv4Addr; 0]);
-    }
-
-    #[test]
-    fn loopback_is_opened_on_the_same_port_and_the_rest_stays() {
-        let addresses = |list: &[&str]| -> Vec<SocketAddr> { list.iter().map(|text| text.parse().unwrap()).collect() };
-        assert_eq!(reachable(&addresses(&["127.0.0.1:9000", "[::1]:9000"]), 8080), addresses(&["0.0.0.0:9000"]));
-        assert_eq!(reachable(&addresses(&["127.0.0.1:0"]), 8080), addresses(&["0.0.0.0:8080"]));
-        assert_eq!(reachable(&addresses(&["10.0.0.1:80"]), 8080), addresses(&["10.0.0.1:80"]));
-    }
-
-    #[test]
-    fn made_passwords_are_long_and_all_different() {
-        let made: std::collections::BTreeSet<String> = (0..100).map(|_| users::generate().unwrap()).collect();
-        assert_eq!(made.len(), 100);
-        assert!(made.iter().all(|password| password.len() == 19 && password.matches('-').count() == 3));
-    }
-}
+mod tests;

@@ -40,7 +40,10 @@ pub(super) fn read(file: Option<&Path>, overrides: &Overrides) -> Result<Layers,
     let mut layers = vec![default];
     if let Some(path) = file {
         let place = path.display().to_string();
-        if !path.is_file() {
+        if path.is_dir() {
+            return Err(vec![Fault(format!("{place}: this is a folder; name the file in it"))]);
+        }
+        if !path.exists() {
             return Err(vec![Fault(format!("{place}: there is no such file"))]);
         }
         layers.push(collect(&place, &File::new(&place, FileFormat::Toml))?);
@@ -70,9 +73,18 @@ impl Layers {
     pub(super) fn insert_file(&mut self, path: &Path) -> Result<(), Vec<Fault>> {
         let place = path.display().to_string();
         let layer = collect(&place, &File::new(&place, FileFormat::Toml))?;
-        let above = self.0.iter().position(|layer| layer.place == ENVIRONMENT).unwrap_or(self.0.len());
-        self.0.insert(above, layer);
+        self.0.insert(self.above_files(), layer);
         Ok(())
+    }
+
+    /// Whether the environment or the command line sets `key`.
+    pub(super) fn is_set_above_files(&self, key: &str) -> bool {
+        self.0[self.above_files()..].iter().any(|layer| layer.values.contains_key(key))
+    }
+
+    /// Where the layers begin that are stronger than every file.
+    fn above_files(&self) -> usize {
+        self.0.iter().position(|layer| layer.place == ENVIRONMENT).unwrap_or(self.0.len())
     }
 
     /// The strongest value of each key, as `T`.

@@ -4,6 +4,7 @@
 
 mod http;
 mod layers;
+mod log;
 mod mqtt;
 mod raw;
 
@@ -50,6 +51,8 @@ pub struct Config {
     pub threads: usize,
     /// Where HTTP listens; never empty.
     pub http_listen: Vec<SocketAddr>,
+    /// Whether the environment or the command line says so, which is stronger than what `lockstep lan` writes.
+    pub http_listen_is_fixed: bool,
     /// Host names that browsers may use besides this machine's own.
     pub allowed_hosts: Vec<String>,
     /// Other origins whose pages may use the hub.
@@ -64,6 +67,8 @@ pub struct Config {
     pub http_listen_tls: Vec<SocketAddr>,
     /// Where MQTT listens.
     pub mqtt_listen: Vec<SocketAddr>,
+    /// Whether the environment or the command line says so.
+    pub mqtt_listen_is_fixed: bool,
     /// Where MQTT listens with TLS.
     pub mqtt_listen_tls: Vec<SocketAddr>,
     /// How the door behaves, and what bounds it.
@@ -120,7 +125,9 @@ impl Config {
             raw = layers.merged()?;
         }
         let mut faults = Vec::new();
-        let config = Self::check(raw, &mut |key: &str, text: String| faults.push(layers.fault(key, text)));
+        let mut config = Self::check(raw, &mut |key: &str, text: String| faults.push(layers.fault(key, text)));
+        config.http_listen_is_fixed = layers.is_set_above_files("http.listen");
+        config.mqtt_listen_is_fixed = layers.is_set_above_files("mqtt.listen");
         if faults.is_empty() { Ok(config) } else { Err(faults) }
     }
 
@@ -172,6 +179,9 @@ impl Config {
         if !(1..=36_500).contains(&raw.storage.history_days) {
             fault("storage.history_days", "1 to 36500 is allowed".to_owned());
         }
+        if let Err(text) = log::check_level(&raw.log.level) {
+            fault("log.level", text);
+        }
         let discovery = discovery(&raw.discovery, fault);
         let link = if raw.link.far.is_empty() { None } else { link(&raw.link, &discovery, fault) };
         let things = things("things", &raw.things, fault);
@@ -183,6 +193,7 @@ impl Config {
             name: raw.hub.name,
             root,
             http_listen,
+            http_listen_is_fixed: false,
             allowed_hosts: raw.http.allowed_hosts,
             allowed_origins: raw.http.allowed_origins,
             base_path,
@@ -191,6 +202,7 @@ impl Config {
             http_writers,
             http_listen_tls,
             mqtt_listen,
+            mqtt_listen_is_fixed: false,
             mqtt_listen_tls,
             mqtt,
             tls_certificate_file: or_in_data_dir(raw.tls.certificate_file, "tls/hub.pem"),

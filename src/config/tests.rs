@@ -42,6 +42,18 @@ fn the_annotated_file_is_what_the_domain_has_as_defaults() {
 }
 
 #[test]
+fn levels_of_the_log_are_words_for_everything_or_for_a_part() {
+    for level in
+        ["error", "warn", "info", "debug", "trace", "off", "INFO", "info,lockstep=debug", "warn,lockstep::mqtt=off"]
+    {
+        let config = load("", &[("log.level", level)]).unwrap();
+        assert_eq!(config.log_level, level);
+        // The log's own reader must take what is allowed here.
+        tracing_subscriber::EnvFilter::try_new(level).unwrap();
+    }
+}
+
+#[test]
 fn the_command_line_is_stronger_than_the_file() {
     let config = load("[http]\nlisten = \"127.0.0.1:9000\"\n", &[("hub.name", "Home"), ("http.listen", "127.0.0.1:0")]);
     let config = config.unwrap();
@@ -72,6 +84,12 @@ fn every_fault_is_one_line_that_says_where_and_what_is_allowed() {
         ("[link]\nfar = \"ha.local\"\n", "FILE: `link.far` is `ha.local`: `ha.local` is no broker's address"),
         ("[link]\nfar = \"mqtt://ha\"\nprotocol = \"4\"\n", "FILE: `link.protocol` is `4`: auto, 5 and 3.1.1"),
         ("[link]\nfar = \"mqtt://ha\"\npassword_file = \"f\"\n", "FILE: `link.password_file` is `f`: a password needs"),
+        ("[log]\nlevel = \"warning\"\n", "FILE: `log.level` is `warning`: `warning` is no level; error, warn, info"),
+        ("[log]\nlevel = \"\"\n", "FILE: `log.level` is ``: `` is no level"),
+        ("[log]\nlevel = \"info,lockstep=lots\"\n", "`lockstep=lots` is no level"),
+        ("[log]\nlevel = \"info,\"\n", "`` is no level"),
+        ("[log]\nlevel = \"info, warn\"\n", "` warn` is no level"),
+        ("[log]\nlevel = \"=debug\"\n", "`=debug` is no level"),
         ("[hub\n", "FILE: "),
     ] {
         let faults = load(text, &[]).unwrap_err();

@@ -290,7 +290,7 @@ impl Policy {
         change: impl FnOnce(&mut Guests) -> Result<T, String> + Send + 'static,
     ) -> Result<T, String> {
         let _one_at_a_time = self.0.inviting.lock().await;
-        let (mut guests, path) = (self.tables().guests.clone(), guests_file(&self.0.settings));
+        let (mut guests, path) = (self.tables().guests.clone(), guests_file(&self.0.settings.users_file));
         // Hashing and writing take their time.
         let changed = tokio::task::spawn_blocking(move || {
             let answer = change(&mut guests)?;
@@ -388,13 +388,23 @@ fn read(settings: &Settings) -> Result<Tables, FileError> {
     Ok(Tables {
         users: Users::read(&settings.users_file)?,
         acl: Acl::read(&settings.acl_file)?,
-        guests: Guests::read(&guests_file(settings))?,
+        guests: Guests::read(&guests_file(&settings.users_file))?,
     })
 }
 
+/// Looks whether the access rules and the guests can be read. The users are not looked at.
+///
+/// # Errors
+/// The file and the line that cannot be understood.
+pub fn check_rules(settings: &Settings) -> Result<(), FileError> {
+    Acl::read(&settings.acl_file)?;
+    Guests::read(&guests_file(&settings.users_file)).map(drop)
+}
+
 /// Where the guests are: beside the users.
-fn guests_file(settings: &Settings) -> PathBuf {
-    settings.users_file.with_file_name("guests")
+#[must_use]
+pub fn guests_file(users_file: &Path) -> PathBuf {
+    users_file.with_file_name("guests")
 }
 
 /// The text of a file; none where there is no such file.

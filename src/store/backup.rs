@@ -1,4 +1,4 @@
-//! Putting a backup in the file's place, while no hub runs.
+//! Putting a backup in the file's place, and looking whether the file is sound, while no hub runs.
 //!
 //! Making a backup does not belong here: that is [`StoreReader::copy_to`](super::StoreReader::copy_to), asked of the
 //! running hub.
@@ -16,6 +16,12 @@ use super::{
 /// Why a backup was not put in place; the file is as it was.
 #[derive(Debug, thiserror::Error)]
 pub enum RestoreError {
+    /// There is no backup.
+    #[error("there is no file `{}`", path.display())]
+    Missing {
+        /// Where it should be.
+        path: PathBuf,
+    },
     /// The backup, or the place where it should go, cannot be used.
     #[error(transparent)]
     Open(#[from] OpenError),
@@ -47,7 +53,7 @@ pub struct Restoration {
 pub fn restore(from: &Path, to: &Path) -> Result<Restoration, RestoreError> {
     let failed = |source| RestoreError::Replace { from: from.into(), to: to.into(), source };
     if !from.try_exists().map_err(failed)? {
-        return Err(failed(io::ErrorKind::NotFound.into()));
+        return Err(RestoreError::Missing { path: from.into() });
     }
     let fresh_folder = to.with_extension("restore");
     {
@@ -66,7 +72,7 @@ pub fn restore(from: &Path, to: &Path) -> Result<Restoration, RestoreError> {
             Ok((_, restored)) => restored,
             Err(error) => {
                 fs::remove_dir_all(&fresh_folder).map_err(failed)?;
-                return Err(name_backup(error, from).into());
+                return Err(tell_of(error, from).into());
             }
         };
         fs::File::open(&fresh).and_then(|file| file.sync_all()).map_err(failed)?;
@@ -84,6 +90,35 @@ pub fn restore(from: &Path, to: &Path) -> Result<Restoration, RestoreError> {
     }
 }
 
+/// Looks whether the hub could start with its file `path`, which stays as it is; none where there is no such file. Returns how many
+/// retained values it holds.
+///
+/// # Errors
+/// What the hub would say at its start. [`OpenError::InUse`] while one runs.
+pub fn check(path: &Path) -> Result<Option<usize>, OpenError> {
+    let failed = |source: io::Error| OpenError::Access { path: path.into(), source: source.into() };
+    if !path.try_exists().map_err(failed)? {
+        return Ok(None);
+    }
+    let fresh_folder = path.with_extension("check");
+    {
+        let _folder = file::lock_folder(path)?;
+        match fs::remove_dir_all(&fresh_folder) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
+            _ => {}
+        }
+        fs::create_dir(&fresh_folder).map_err(failed)?;
+    }
+    let fresh = fresh_folder.join("copy");
+    // A copy is opened: opening writes, and mends what it can.
+    let opened = match fs::copy(path, &fresh) {
+        Ok(_) => StoreFile::open(&fresh, Box::new(file::open_database)).map_err(|error| tell_of(error, path)),
+        Err(error) => Err(failed(error)),
+    };
+    fs::remove_dir_all(&fresh_folder).map_err(failed)?;
+    opened.map(|(_, restored)| Some(restored.values.len()))
+}
+
 /// The first of `NAME.before-restore-1`, `-2` … that is free.
 fn free_name(path: &Path) -> PathBuf {
     let mut number = 1_u32;
@@ -96,9 +131,9 @@ fn free_name(path: &Path) -> PathBuf {
     }
 }
 
-/// The error of the copy, told of the backup that it is a copy of.
-fn name_backup(error: OpenError, from: &Path) -> OpenError {
-    let path = from.to_path_buf();
+/// The error of a copy, told of the file that it is a copy of.
+fn tell_of(error: OpenError, original: &Path) -> OpenError {
+    let path = original.to_path_buf();
     match error {
         OpenError::Damaged { detail, .. } => OpenError::Damaged { path, detail },
         OpenError::Newer { found, .. } => OpenError::Newer { path, found },

@@ -186,7 +186,7 @@ impl JournalHandle {
     /// A sentence that says why there is no copy.
     pub async fn backup(&self, path: PathBuf) -> Result<(), String> {
         if path.exists() {
-            return Err(format!("`{}` exists already", path.display()));
+            return Err("the file exists already".to_owned());
         }
         self.look(move |reader| reader.copy_to(&path)).await
     }

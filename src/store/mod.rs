@@ -13,7 +13,7 @@ mod kept;
 mod logins;
 mod record;
 
-pub use backup::{Restoration, RestoreError, restore};
+pub use backup::{Restoration, RestoreError, check, restore};
 pub use error::{OpenError, StoreError};
 pub use file::Restored;
 pub use journal::{Journal, JournalHandle, JournalSettings};

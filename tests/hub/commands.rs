@@ -105,7 +105,16 @@ fn a_running_hub_reloads_tells_its_health_and_is_backed_up_and_restored() {
 
     let elsewhere = tempfile::tempdir().unwrap();
     let copy = elsewhere.path().join("copy").display().to_string();
-    fine(&data, &["backup", &copy]);
+    std::fs::write(data.join("acl"), "").unwrap();
+    let told = fine(&data, &["backup", &copy]);
+    for name in ["users", "acl"] {
+        let path = data.join(name).display().to_string();
+        assert!(told.lines().any(|line| line.trim() == path), "{name} is not in it: {told}");
+    }
+    assert!(told.contains("history") && !told.contains("guests") && !told.contains("lan.toml"), "{told}");
+    let nowhere = elsewhere.path().join("nope/x").display().to_string();
+    let told = refused(&data, &["backup", &nowhere]);
+    assert!(told.contains(&nowhere), "{told}");
     assert!(refused(&data, &["backup", &copy]).contains("exists already"));
     assert!(refused(&data, &["restore", &copy]).contains("another hub is running"));
     assert!(!data.join("control.new").exists());
@@ -114,9 +123,38 @@ fn a_running_hub_reloads_tells_its_health_and_is_backed_up_and_restored() {
     assert_eq!(hub.stop().0, Some(0));
     assert!(!data.join("control.sock").exists(), "the socket goes with the hub");
     let told = fine(&data, &["restore", &copy]);
-    assert!(told.contains("retained values"), "{told}");
+    assert!(told.contains("retained values") && told.contains("no backup has them"), "{told}");
+    let told = refused(&data, &["restore", &nowhere]);
+    assert!(told.contains(&format!("there is no file `{nowhere}`")), "{told}");
     drop(Hub::start_in(&data, "127.0.0.1:0", &[]));
     drop(keep);
+}
+
+#[test]
+fn doctor_tells_a_damaged_file_and_a_bad_line_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path();
+    let doctor = ["doctor", "--http", "127.0.0.1:0", "--mqtt", "127.0.0.1:0"];
+    let hub = Hub::start_in(data, "127.0.0.1:0", &[]);
+    hub.stop();
+    assert!(fine(data, &doctor).contains("lockstep.redb is sound"));
+    std::fs::write(data.join("lockstep.redb"), "rubbish").unwrap();
+    std::fs::write(data.join("users"), "anna:boss:x\n").unwrap();
+    let told = refused(data, &doctor);
+    assert!(told.contains("PROBLEM  what lasts: ") && told.contains("lockstep restore"), "{told}");
+    assert_eq!(told.matches("line 1").count(), 1, "{told}");
+    assert_eq!(std::fs::read_to_string(data.join("lockstep.redb")).unwrap(), "rubbish", "it only looks");
+}
+
+#[test]
+fn a_configuration_that_cannot_be_used_is_refused_with_the_key_and_the_place() {
+    let folder = tempfile::tempdir().unwrap();
+    let told = refused(folder.path(), &["check-config", "--set", "log.level=warning"]);
+    assert!(told.contains("--set: `log.level` is `warning`: `warning` is no level; error, warn"), "{told}");
+    fine(folder.path(), &["check-config", "--set", "log.level=info,lockstep=debug"]);
+    let place = folder.path().display().to_string();
+    let told = refused(folder.path(), &["check-config", "--config", &place]);
+    assert!(told.contains(&format!("{place}: this is a folder")), "{told}");
 }
 
 #[test]
@@ -163,6 +201,43 @@ async fn lan_opens_a_running_hub_and_closes_it_again() {
     assert!(fine(data, &["lan", "off", "--config", &config]).contains("was not on"));
     hub.kill().unwrap();
     hub.wait().unwrap();
+}
+
+/// Addresses from the hub's command line are stronger than what the command writes: it says so before it does anything.
+#[test]
+fn lan_that_cannot_open_the_running_hub_changes_nothing() {
+    let hub = Hub::start();
+    let told = refused(&hub.data, &["lan"]);
+    assert!(told.contains("from its command line") && !told.contains("password"), "{told}");
+    assert!(!hub.data.join("users").exists() && !hub.data.join("lan.toml").exists(), "nothing is written");
+    assert!(fine(&hub.data, &["healthcheck"]).contains("answers"));
+}
+
+/// A password stands in no file: whoever does not see it when it is made never will.
+#[test]
+fn lan_that_fails_once_users_are_made_shows_their_passwords_all_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path();
+    std::fs::create_dir_all(data.join("lan.toml/in-the-way")).unwrap();
+    let told = refused(data, &["lan"]);
+    assert!(told.contains("shown this once") && told.contains("lan.toml"), "{told}");
+    let made = fine(data, &["passwd", "--list"]);
+    for user in ["admin", "box", "homeassistant"] {
+        let shown = told.lines().find(|line| line.trim_start().starts_with(user)).unwrap_or_default();
+        let password = shown.rsplit(' ').next().unwrap();
+        assert!(made.contains(user) && password.len() == 19, "{user}: {told}");
+    }
+}
+
+#[test]
+fn lan_repeats_the_options_that_mean_this_hub() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("my hub");
+    let told = fine(&data, &["lan"]);
+    let option = format!("--data-dir '{}'", data.display());
+    assert!(told.contains(&format!("`lockstep {option}`")), "{told}");
+    let again = fine(&data, &["lan"]);
+    assert!(again.contains(&format!("`lockstep passwd admin {option}`")), "{again}");
 }
 
 /// A check takes 20 MB by design; many at a time, and many one after another, take a bounded multiple of that.

@@ -96,6 +96,10 @@ pub(super) fn refusal(root: &Id, rooms: &BTreeMap<Id, Room>, topic: &Topic) -> (
         let message = format!("`{shown}` is the hub's own{}", or(suggestion.as_deref()));
         return (Rejection::new(Code::OwnedTopic, message), suggestion);
     }
+    if leaf.is_empty() {
+        let message = format!("`{shown}` names a thing and no leaf of it{}", or(suggestion.as_deref()));
+        return (Rejection::new(Code::UnknownLeaf, message), suggestion);
+    }
     let message = format!("The thing `{thing_asked}` has no leaf `{}`{}", shorten(&leaf), or(suggestion.as_deref()));
     (Rejection::new(Code::UnknownLeaf, message), suggestion)
 }

@@ -276,6 +276,27 @@ fn a_forgotten_room_keeps_only_what_ended_after() {
 }
 
 #[test]
+fn looking_at_the_file_says_what_the_hub_would_say_and_leaves_it_as_it_is() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("lockstep.redb");
+    assert_eq!(crate::store::check(&path).expect("nothing is fine"), None);
+    let (mut file, _) = open(&path).expect("a new file");
+    file.commit(&set("a", "1")).expect("a commit");
+    let in_use = crate::store::check(&path).expect_err("the hub runs").to_string();
+    assert!(in_use.contains("another hub is running"), "{in_use}");
+    drop(file);
+    let before = fs::read(&path).expect("the file");
+    assert_eq!(crate::store::check(&path).expect("sound"), Some(1));
+    assert!(fs::read(&path).expect("the file") == before, "it was written to");
+
+    fs::write(&path, &before[..before.len() / 2]).expect("cut");
+    let error = crate::store::check(&path).expect_err("damaged").to_string();
+    assert!(error.contains("lockstep.redb is damaged"), "{error}");
+    let names = fs::read_dir(folder.path()).expect("the folder").map(|entry| entry.expect("an entry").file_name());
+    assert_eq!(names.collect::<Vec<_>>(), ["lockstep.redb"], "nothing is left behind");
+}
+
+#[test]
 fn a_copy_holds_everything_and_is_put_back() {
     let folder = tempfile::tempdir().expect("a folder");
     let (path, backup) = (folder.path().join("hub/lockstep.redb"), folder.path().join("backup"));

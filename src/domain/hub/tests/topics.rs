@@ -73,6 +73,16 @@ fn what_the_hub_owns_nobody_else_writes() {
 }
 
 #[test]
+fn a_thing_without_a_leaf_is_told_so_in_words() {
+    for to in ["main/slider1", "main/slider1/"] {
+        let mut bench = Bench::new();
+        let rejection = bench.send("ann", to, "1").unwrap_err();
+        let suggestion = "did you mean `lockstep/main/slider1/set`?";
+        assert!(rejection.message.contains("no leaf of it") && rejection.message.contains(suggestion), "{rejection:?}");
+    }
+}
+
+#[test]
 fn a_device_topic_needs_an_id_and_a_leaf() {
     for to in [
         "lockstep/device",
