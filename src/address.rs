@@ -6,9 +6,6 @@ use std::{fmt, io, path::PathBuf, str::FromStr, sync::Arc};
 
 use tokio_rustls::rustls::{self, ClientConfig, RootCertStore, pki_types::CertificateDer, pki_types::pem::PemObject};
 
-/// The user property of a CONNACK in which a hub tells which start of it this is. By it a link knows that both of its ends are one hub.
-pub const BOOT: &str = "lockstep-boot";
-
 /// A broker's address: `mqtt://host[:1883]` or `mqtts://host[:8883]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Address {

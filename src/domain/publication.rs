@@ -20,6 +20,10 @@ pub enum Qos {
     ExactlyOnce,
 }
 
+/// The user property of a CONNACK in which a hub tells which start of it this is (MQTT 5 §3.2.2.3.10). By it a link knows that both
+/// of its ends are one hub.
+pub const BOOT: &str = "lockstep-boot";
+
 /// The MQTT 5 properties of a message that a hub passes on unchanged (MQTT 5 §3.3.2.3).
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Properties {

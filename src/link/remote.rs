@@ -14,8 +14,8 @@ use tokio_rustls::rustls::ClientConfig;
 
 use super::mirror::Message;
 use crate::{
-    address::{Address, BOOT, Credentials},
-    domain::publication::Qos,
+    address::{Address, Credentials},
+    domain::publication::{BOOT, Qos},
 };
 
 /// The user property by which a link knows its own messages.

@@ -5,10 +5,7 @@
 use bytes::{BufMut, BytesMut};
 
 use super::{packet::Version, reason::Reason};
-use crate::{
-    address::BOOT,
-    domain::publication::{Properties, Qos},
-};
+use crate::domain::publication::{BOOT, Properties, Qos};
 
 /// A PUBLISH on its way out, besides its topic and payload.
 #[derive(Debug, Clone, Copy)]

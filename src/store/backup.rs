@@ -101,14 +101,13 @@ pub fn check(path: &Path) -> Result<Option<usize>, OpenError> {
         return Ok(None);
     }
     let fresh_folder = path.with_extension("check");
-    {
-        let _folder = file::lock_folder(path)?;
-        match fs::remove_dir_all(&fresh_folder) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
-            _ => {}
-        }
-        fs::create_dir(&fresh_folder).map_err(failed)?;
+    // Held to the end: a hub that starts meanwhile would write into what is copied.
+    let _folder = file::lock_folder(path)?;
+    match fs::remove_dir_all(&fresh_folder) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
+        _ => {}
     }
+    fs::create_dir(&fresh_folder).map_err(failed)?;
     let fresh = fresh_folder.join("copy");
     // A copy is opened: opening writes, and mends what it can.
     let opened = match fs::copy(path, &fresh) {

@@ -76,7 +76,7 @@ export async function wantNotifications(/** @type {boolean} */ wanted) {
 
 function notify(/** @type {string} */ thing, /** @type {string} */ message) {
   if (!notificationsOn()) return;
-  const options = { body: t("notify.body", { room: store.timerName(thing) ?? store.room?.name ?? store.roomId }), tag: `lockstep-${thing}`, icon: "icons/icon-192.png" };
+  const options = { body: store.timerName(thing) ?? t("notify.body", { room: store.room?.name ?? store.roomId }), tag: `lockstep-${thing}`, icon: "icons/icon-192.png" };
   try {
     const shown = new Notification(message, options);
     shown.onclick = () => window.focus();

@@ -279,9 +279,7 @@ export class LockstepClient {
       });
       if (!unused.length) return;
       this.#send({ type: "unsub", filters: unused });
-      for (const topic of [...this.#values.topics.keys()]) {
-        if (![...this.#filters.keys()].some((filter) => matches(filter, topic))) this.#values.topics.delete(topic);
-      }
+      this.#forget();
     };
   }
 
@@ -540,14 +538,28 @@ export class LockstepClient {
 
   /** A subscription that was refused as a whole: each of its filters is asked for alone, and one that is refused alone is given up. */
   #refused(/** @type {any} */ frame) {
-    const filters = this.#asked.get(frame.id);
-    if (!filters) return;
+    const asked = this.#asked.get(frame.id);
+    if (!asked) return;
     this.#asked.delete(frame.id);
     this.#values.forgo(frame.id);
-    if (frame.code === "rate_limited") return void setTimeout(() => this.#ask(filters.filter((filter) => this.#filters.has(filter)), false), REFUSED_AGAIN_MS);
-    if (filters.length > 1) for (const filter of filters) this.#ask([filter], false);
-    else this.#emit("refused", { filter: filters[0], code: frame.code, message: frame.message });
+    const stillWanted = () => asked.filter((filter) => this.#filters.has(filter));
+    if (frame.code === "rate_limited") return void setTimeout(() => this.#ask(stillWanted(), false), REFUSED_AGAIN_MS);
+    const [filter] = stillWanted();
+    if (asked.length > 1) for (const one of stillWanted()) this.#ask([one], false);
+    else if (filter) {
+      /** @type {any} */ (this.#filters.get(filter)).complete = false;
+      this.#forget(filter);
+      this.#emit("refused", { filter, code: frame.code, message: frame.message });
+    }
     this.#emit("snap", { filters: [...this.#filters.keys()], complete: this.#asked.size === 0 });
+  }
+
+  /** Values that no filter but `unseen` covers are not up to date any more. */
+  #forget(/** @type {string|null} */ unseen = null) {
+    const filters = [...this.#filters.keys()].filter((filter) => filter !== unseen);
+    for (const topic of [...this.#values.topics.keys()]) {
+      if (!filters.some((filter) => matches(filter, topic))) this.#values.topics.delete(topic);
+    }
   }
 
   #greet(/** @type {any} */ frame) {

@@ -13,8 +13,11 @@ if (document.documentElement.dataset.link) {
   url.protocol = url.protocol.replace("http", "ws");
   const socket = new WebSocket(url, "lockstep.v1");
   const early = { socket, heard: /** @type {MessageEvent[]} */ ([]), asked: /** @type {{id: string, filters: string[]}|null} */ (null) };
+  const HEARD_MAX = 500; // of a page that does not come nobody takes more: it gets a socket of its own, should it come
   socket.onmessage = (event) => {
-    if (early.heard.push(event) > 1) return;
+    const count = early.heard.push(event);
+    if (count > HEARD_MAX) socket.close();
+    if (count > 1) return;
     const { hub, you } = JSON.parse(event.data); // the hub's greeting comes first
     const room = you.room ?? chosen.get("room") ?? "main";
     if (!/^[a-z0-9_-]+$/.test(room)) return; // page.js knows what that means

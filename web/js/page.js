@@ -1,5 +1,5 @@
 // @ts-check
-/** The page's one client and one store, and what its address says. Elements import it; it comes first, so that the socket opens while the rest is loaded. */
+/** The page's one client and one store, and what its address says. Elements import it. The client takes over the socket of first.js, with what was heard. */
 import { LockstepClient } from "./client.js";
 import { setAttr } from "./dom.js";
 import { Store } from "./store.js";
@@ -32,7 +32,7 @@ class EarlySocket extends WebSocket {
       super(url, protocol);
       return;
     }
-    queueMicrotask(() => first.heard.forEach((event) => first.socket.onmessage?.(event)));
+    queueMicrotask(() => first.heard.splice(0).forEach((event) => first.socket.onmessage?.(event)));
     return first.socket;
   }
 }

@@ -55,18 +55,27 @@ async function comeBack(/** @type {unknown} */ error) {
   }
 }
 
-/** What was heard so far of the room's timers: the hub's clock, and each timer with its state. Null where that is not all yet. */
+/** The greeting, with how far the hub's clock is ahead, and what is known since. @type {{id: string, root: string, aheadMs: number}|null} */
+let hub = null;
+/** @type {Map<string, any>} */
+const known = new Map();
+let read = 0;
+
+/** Reads what is new, and tells each timer of the room with its state; null where that is not all yet. */
 function heard() {
-  if (!early?.heard.length) return null;
-  const [hello, ...frames] = early.heard.map((event) => JSON.parse(event.data));
-  /** @type {Map<string, any>} */
-  const known = new Map(frames.flatMap((frame) => frame.topics ?? [frame]).map(({ topic, payload }) => [topic, payload]));
-  const id = hello.you.room ?? chosen.get("room") ?? "main";
-  const room = known.get(`${hello.hub.root}/hub/info`)?.rooms.find((/** @type {any} */ room) => room.id === id);
+  for (; early && read < early.heard.length; read += 1) {
+    const event = early.heard[read];
+    const frame = JSON.parse(event.data);
+    if (!hub) hub = { id: frame.you.room ?? chosen.get("room") ?? "main", root: frame.hub.root, aheadMs: frame.now - (performance.timeOrigin + event.timeStamp) };
+    for (const { topic, payload } of frame.topics ?? [frame]) if (topic) known.set(topic, payload);
+  }
+  if (!hub) return null;
+  const { id, root } = hub;
+  const room = known.get(`${root}/hub/info`)?.rooms.find((/** @type {any} */ room) => room.id === id);
   const things = (room?.things ?? []).filter((/** @type {any} */ thing) => thing.kind === "pomodoro");
-  const timers = things.map((/** @type {any} */ thing) => ({ thing, state: known.get(`${hello.hub.root}/${id}/${thing.id}/state`) }));
+  const timers = things.map((/** @type {any} */ thing) => ({ thing, state: known.get(`${root}/${id}/${thing.id}/state`) }));
   if (!timers.length || timers.some((/** @type {any} */ timer) => !timer.state)) return null;
-  return { timers, now: Date.now() + hello.now - (performance.timeOrigin + early.heard[0].timeStamp) };
+  return { timers, now: Date.now() + hub.aheadMs };
 }
 
 /** Draws what was heard, again when something new was, and each second. */

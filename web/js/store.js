@@ -32,8 +32,8 @@ export class Store {
     /** Whether the room's values are known at all. */
     this.filled = false;
     client.on("hello", (hello) => this.#greeted(hello));
-    client.on("refused", ({ filter }) => {
-      this.#barred.add(filter);
+    client.on("refused", ({ filter, code }) => {
+      if (code === "forbidden") this.#barred.add(filter);
       this.#changed();
     });
     client.on("status", () => this.#changed());

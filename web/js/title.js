@@ -1,7 +1,7 @@
 // @ts-check
 /**
  * What follows the timers that are drawn, wherever on the page: the tab's title, and whatever calls for attention once that is
- * loaded. Imported before the elements, which tell of a phase as soon as they are there.
+ * loaded. Imported before the elements, which tell of a phase as soon as they are there. How attention is called for does not belong here.
  */
 import { ALARMS } from "./countdown.js";
 import { store } from "./page.js";

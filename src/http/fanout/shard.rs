@@ -1,4 +1,6 @@
-//! One shard: the task that writes.
+//! One shard: the task that writes. It says when: after what a round brought, what was ordered, and what can be written again.
+//!
+//! Who is there ([`members`](super::members)) and how a round is framed ([`round`](super::round)) do not belong here.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 

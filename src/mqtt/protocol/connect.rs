@@ -1,4 +1,6 @@
 //! CONNECT: the packet that a connection begins with (MQTT 3.1.1 §3.1, MQTT 5 §3.1).
+//!
+//! Who is let in does not belong here, nor what the hub answers.
 
 use std::time::Duration;
 

@@ -1,4 +1,6 @@
 //! The thread that makes the router's calls that may block, for all sessions.
+//!
+//! What comes out of a link does not belong here: sessions read for themselves.
 
 use std::{
     collections::{HashMap, VecDeque},

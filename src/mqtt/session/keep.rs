@@ -1,15 +1,14 @@
-//! What a session has on disk: it says what changed, and sends what may only be sent when that is written.
+//! The disk's half of a session: what changed and is not handed in yet, and what waits for it.
 //!
 //! A session that outlives its connection outlives the hub too, `kill -9` included. Its messages are written when they are published
 //! ([`engine::Interest`](crate::engine::Interest)); here it says what became of them, and who it is. The acknowledgements that take
-//! something off the other side's hands wait for the disk: SUBACK, UNSUBACK, PUBREL and PUBCOMP; and so does a PUBLISH of QoS 2 to such a session, which its receiver holds under an identifier
-//! that must not be forgotten. No other PUBLISH does.
+//! something off the other side's hands wait for the disk: SUBACK, UNSUBACK, PUBREL and PUBCOMP; and so does a PUBLISH of QoS 2 to
+//! such a session, which its receiver holds under an identifier that must not be forgotten. No other PUBLISH does.
 //!
-//! A session without an expiry keeps nothing but its will. How a record is written does not belong here.
+//! A session without an expiry keeps nothing but its will. When changes are handed in and what then becomes of whatever waited for
+//! them is in [`on_disk`]; how a record is written does not belong here either.
 
 mod on_disk;
-
-use std::time::Duration;
 
 use tokio::sync::watch;
 
@@ -22,9 +21,6 @@ use crate::{
     engine::{KeepChange, Keeper, NotKept, Owner, Place},
     mqtt::{frame::AckKind, reason::Reason},
 };
-
-/// How long a session that ends waits for the journal to take its last words.
-const LAST_CHANGES: Duration = Duration::from_secs(2);
 
 /// Marks the number of a subscription in the place of a retained value that was replayed on it.
 const REPLAYED: u32 = 0x8000_0000;

@@ -151,6 +151,12 @@ test("a room that one may not see is said, and the others are reached", async ()
   await a.page.getByRole("link", { name: "Main" }).click();
   await a.says("Press Me!");
   await a.live();
+  await a.page.getByLabel("Room", { exact: true }).selectOption("secret");
+  await a.page.getByText("You may not see the room «secret»").waitFor();
+  await eventually("the title has no timer", () => a.page.title(), (title) => title === "Secret");
+  await a.page.getByRole("link", { name: "Main" }).click();
+  await a.says("Press Me!");
+  await a.live();
   await a.close();
   await own.end();
 });

@@ -57,7 +57,8 @@ async fn a_client_is_told_which_start_of_the_hub_it_is_where_it_has_room() {
         let connect = if v5 { Connect::v5("c") } else { Connect::v311("c") };
         let connack = client.connect(&Connect { packet_max, ..connect }).await;
         assert_eq!(connack.reason, 0);
-        assert_eq!(connack.prop(0x26).is_some(), is_told, "{packet_max:?}: {connack:?}");
+        let told = is_told.then_some(&b"lockstep-boot=b00t"[..]);
+        assert_eq!(connack.prop(0x26), told, "{packet_max:?}: {connack:?}");
     }
 }
 

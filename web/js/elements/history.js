@@ -83,6 +83,12 @@ export class LockstepHistory extends HTMLElement {
     void this.#load();
   }
 
+  /** Asks anew for a history that did not come, when the hub is there. */
+  #again() {
+    if (store.live) void this.#load();
+    else this.#timer = setTimeout(() => this.#again(), AGAIN_MS);
+  }
+
   async #load() {
     const { when, body, csv, json, later } = this;
     if (!when || !body || !csv || !json || !later) return;
@@ -106,7 +112,7 @@ export class LockstepHistory extends HTMLElement {
       // Said once, however often it is tried again.
       if (body.querySelector("[role=alert]")?.textContent !== words) body.replaceChildren(el("p", { class: "setup-warning", role: "alert" }, icon("warn"), el("span", { text: words })));
       clearTimeout(this.#timer);
-      this.#timer = setTimeout(() => void this.#load(), AGAIN_MS);
+      this.#timer = setTimeout(() => this.#again(), AGAIN_MS);
     }
   }
 

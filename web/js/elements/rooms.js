@@ -96,7 +96,7 @@ export class LockstepRooms extends HTMLElement {
   async #delete() {
     await ask("DELETE", `rooms/${store.roomId}`);
     this.dialog?.close();
-    this.dispatchEvent(new CustomEvent("enterroom", { bubbles: true, detail: "main" }));
+    this.dispatchEvent(new CustomEvent("enterroom", { bubbles: true, detail: "" })); // the one that an address without a room means
   }
 
   /** What did not work is said in the dialog: alerts lie below it. @param {() => Promise<void>} go */

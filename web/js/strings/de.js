@@ -156,7 +156,7 @@ export default Object.freeze({
   "history.by": "Von",
   "history.none": "In dieser Zeit wurde nichts fertig.",
   "history.cut": "Es gibt mehr, als hier Platz hat; der Export hat alles.",
-  "history.failed": "Der Hub hat seinen Verlauf nicht verraten. Versuch es gleich noch einmal.",
+  "history.failed": "Der Hub hat seinen Verlauf nicht verraten. Er wird noch einmal gefragt.",
   "history.export": "Diese Zeit als Datei:",
 
   "rooms.title": "Dieser Raum",
@@ -226,7 +226,7 @@ export default Object.freeze({
   "share.copy": "Link kopieren",
   "share.copied": "Kopiert.",
   "share.selected": "Ausgewählt: kopiere ihn mit der Tastatur.",
-  "share.here": "Diese Adresse gilt nur auf diesem Gerät. Damit andere den Hub erreichen, gib dort «lockstep lan» ein.",
+  "share.here": "Diese Adresse gilt nur auf diesem Gerät. Damit andere den Hub erreichen, gib auf diesem Gerät «lockstep lan» ein.",
 
   "alerts.label": "Meldungen",
   "alerts.dismiss": "Schließen",

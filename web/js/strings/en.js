@@ -156,7 +156,7 @@ export default Object.freeze({
   "history.by": "By",
   "history.none": "Nothing was finished in this time.",
   "history.cut": "There is more than can be shown here; the export has it all.",
-  "history.failed": "The hub did not tell its history. Try again in a moment.",
+  "history.failed": "The hub did not tell its history. It is asked again.",
   "history.export": "This time as a file:",
 
   "rooms.title": "This room",
@@ -226,7 +226,7 @@ export default Object.freeze({
   "share.copy": "Copy the link",
   "share.copied": "Copied.",
   "share.selected": "Selected: copy it with the keyboard.",
-  "share.here": "This address works only on this machine. To reach the hub from others, type «lockstep lan» there.",
+  "share.here": "This address works only on this machine. So that others reach the hub, type «lockstep lan» on this machine.",
 
   "alerts.label": "Messages",
   "alerts.dismiss": "Dismiss",

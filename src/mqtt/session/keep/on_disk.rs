@@ -1,8 +1,10 @@
-//! A session and its half on disk: when what changed is handed in, and what becomes of what waited for that.
+//! When a session hands in what changed, and what becomes of whatever waited for that.
+//!
+//! What is kept between two of these belongs to [`Keeping`](super::Keeping).
 
-use std::{collections::HashSet, sync::Arc};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
-use super::{Due, LAST_CHANGES, REPLAYED, UnderWay};
+use super::{Due, REPLAYED, UnderWay};
 use crate::{
     domain::publication::{Publication, Publish, Qos},
     engine::{KeepChange, Kept, KeptStage, Lane, NotKept, Owner, Place, Retained, Wanted},
@@ -17,6 +19,9 @@ use crate::{
         },
     },
 };
+
+/// How long a session that ends waits for the journal to take its last words.
+const LAST_CHANGES: Duration = Duration::from_secs(2);
 
 impl Session {
     /// Hands in what changed. One request is under way at a time; what changes meanwhile goes into the next.
