@@ -74,7 +74,7 @@ impl View {
         frame.render_widget(Paragraph::new(standing), connection);
         frame.render_widget(Paragraph::new(clock_lines(scene.shown)).alignment(Alignment::Center), clock);
         self.draw_parts(frame, parts, scene);
-        let help = Paragraph::new(keys_line(scene)).alignment(Alignment::Center).wrap(Wrap { trim: true });
+        let help = Paragraph::new(keys_line(scene, keys)).alignment(Alignment::Center).wrap(Wrap { trim: true });
         frame.render_widget(help, keys);
         let room = usize::from(log.height);
         let lines: Vec<Line<'_>> = self
@@ -156,10 +156,18 @@ fn clock_lines(shown: &Shown) -> Vec<Line<'static>> {
     vec![Line::from(message).bold(), Line::from(clock).bold()]
 }
 
-fn keys_line(scene: &Scene<'_>) -> Vec<Line<'static>> {
-    let several = if scene.buttons.len() > 1 { " · 1–9 choose the button" } else { "" };
-    let dial = if scene.dials { " · ↑ ↓ turn the dial" } else { "" };
-    vec![Line::from(format!("space press · d double · l long{several}{dial} · q quit")).dim()]
+/// What the keys do; where there is no room for that, which there are.
+fn keys_line(scene: &Scene<'_>, room: Rect) -> Vec<Line<'static>> {
+    let several = scene.buttons.len() > 1;
+    let given = |is_there: bool, words: &'static str| if is_there { words } else { "" };
+    let (buttons, dial) = (given(several, " · 1–9 choose the button"), given(scene.dials, " · ↑ ↓ turn the dial"));
+    let long = Line::from(format!("space press · d double · l long{buttons}{dial} · q quit"));
+    // A line that is broken between words may leave a part of each empty.
+    let fits = long.width() + 12 * usize::from(room.height.saturating_sub(1))
+        <= usize::from(room.width) * usize::from(room.height);
+    let short =
+        || Line::from(format!("space · d · l{}{} · q quit", given(several, " · 1–9"), given(scene.dials, " · ↑ ↓")));
+    vec![if fits { long } else { short() }.dim()]
 }
 
 /// A report in words, where it is worth a line.

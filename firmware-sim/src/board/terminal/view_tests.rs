@@ -169,6 +169,7 @@ fn every_light_is_drawn_in_its_colour_and_told_in_words_however_narrow() {
                 assert_eq!(lamp_colours(&buffer), [Color::Rgb(red, green, blue)], "{words}");
             }
             assert!(text.contains("PRESS") || text.contains("▼▼▼"), "{text}");
+            assert!(text.contains("q quit"), "{text}");
             assert!(view.buttons[0].right() <= width && view.buttons[0].bottom() <= height);
         }
     }
