@@ -77,10 +77,8 @@ document.addEventListener("click", (event) => {
 });
 addEventListener("enterroom", (event) => {
   const url = new URL(location.href);
-  const room = /** @type {CustomEvent} */ (event).detail;
-  if (room) url.searchParams.set("room", room);
-  else url.searchParams.delete("room");
-  go(url.search || "?");
+  url.searchParams.set("room", /** @type {CustomEvent} */ (event).detail);
+  go(url.search);
 });
 document.getElementById("full-screen")?.addEventListener("click", () => void document.documentElement.requestFullscreen?.());
 addEventListener("keydown", (event) => {

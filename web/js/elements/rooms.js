@@ -94,9 +94,11 @@ export class LockstepRooms extends HTMLElement {
   }
 
   async #delete() {
+    const others = store.rooms.filter((room) => room.id !== store.roomId);
+    const next = others.find((room) => room.id === "main") ?? others[0];
     await ask("DELETE", `rooms/${store.roomId}`);
     this.dialog?.close();
-    this.dispatchEvent(new CustomEvent("enterroom", { bubbles: true, detail: "" })); // the one that an address without a room means
+    this.dispatchEvent(new CustomEvent("enterroom", { bubbles: true, detail: next?.id ?? "main" }));
   }
 
   /** What did not work is said in the dialog: alerts lie below it. @param {() => Promise<void>} go */
