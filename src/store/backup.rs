@@ -59,11 +59,7 @@ pub fn restore(from: &Path, to: &Path) -> Result<Restoration, RestoreError> {
     {
         // No hub may run there; it is looked at again when the folder is free.
         let _folder = file::lock_folder(to)?;
-        match fs::remove_dir_all(&fresh_folder) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
-            _ => {}
-        }
-        fs::create_dir(&fresh_folder).map_err(failed)?;
+        make_empty(&fresh_folder).map_err(failed)?;
         let fresh = fresh_folder.join("copy");
         fs::copy(from, &fresh).map_err(failed)?;
         // The copy is opened, not the backup: opening writes.
@@ -103,11 +99,7 @@ pub fn check(path: &Path) -> Result<Option<usize>, OpenError> {
     let fresh_folder = path.with_extension("check");
     // Held to the end: a hub that starts meanwhile would write into what is copied.
     let _folder = file::lock_folder(path)?;
-    match fs::remove_dir_all(&fresh_folder) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
-        _ => {}
-    }
-    fs::create_dir(&fresh_folder).map_err(failed)?;
+    make_empty(&fresh_folder).map_err(failed)?;
     let fresh = fresh_folder.join("copy");
     // A copy is opened: opening writes, and mends what it can.
     let opened = match fs::copy(path, &fresh) {
@@ -116,6 +108,15 @@ pub fn check(path: &Path) -> Result<Option<usize>, OpenError> {
     };
     fs::remove_dir_all(&fresh_folder).map_err(failed)?;
     opened.map(|(_, restored)| Some(restored.values.len()))
+}
+
+/// Makes `folder` anew, without what an earlier try may have left in it.
+fn make_empty(folder: &Path) -> io::Result<()> {
+    match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    fs::create_dir(folder)
 }
 
 /// The first of `NAME.before-restore-1`, `-2` … that is free.
